@@ -1,0 +1,33 @@
+# make demo   install, then run the whole workflow on the built-in demo corpus
+# make test   install, then check style and run all tests
+# make config write config.yaml and config.schema.json anew after a change in emotrace/config.py
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Real music for the tests, where it is at hand: `make test MUSIC=DIR`.
+MUSIC ?= $(wildcard ../shared/data)
+
+.PHONY: demo test config
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores all results/tables.tex figures
+	@echo "Look at results/tables.html and results/figures/"
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	EMOTRACE_MUSIC=$(MUSIC) $(BIN)/python -m pytest
+
+config: .venv/installed
+	$(BIN)/python -m emotrace.config_files
+
+.venv/installed: envs/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit("emotrace needs Python 3.11.4 or newer") if sys.version_info < (3, 11, 4) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed envs/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement envs/requirements-dev.txt
+	touch $@

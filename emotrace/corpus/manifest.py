@@ -1,0 +1,118 @@
+"""A user's own corpus, described by two CSV files."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotrace.corpus.text_table import TextTable, describe_ids, read_text_table
+from emotrace.errors import EmotraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def list_clip_ids(clips_csv: Path) -> list[str]:
+    """List the clip ids of a clips CSV in the file's order, without importing pandas.
+
+    Parameters
+    ----------
+    clips_csv : Path
+        As for `read_manifest`.
+
+    Raises
+    ------
+    EmotraceError
+        If the file cannot be read, lacks the column ``clip_id``, or an id is empty.
+    """
+    return read_text_table(clips_csv).read_names("clip_id")
+
+
+def read_manifest(
+    clips_csv: Path,
+    annotations_csv: Path,
+    *,
+    annotation_scale: tuple[float, float] = (-1.0, 1.0),
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a corpus that its owner describes in two CSV files.
+
+    Columns besides those named here are ignored. Clip ids stay text, so that
+    "007" keeps its zeros. Annotations of clips that the clips CSV does not list
+    are left out, with one warning.
+
+    Parameters
+    ----------
+    clips_csv : Path
+        Columns ``clip_id`` and ``path`` (absolute, or relative to the folder of
+        this file); optionally ``offset_s`` (seconds; where the audio's first sample
+        lies on the annotations' time line; 0 without the column), ``split``,
+        ``artist``, ``title``, ``genre`` (empty without the column).
+    annotations_csv : Path
+        Columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
+        optionally ``arousal_std``, ``valence_std`` (NaN without the column).
+    annotation_scale : tuple of float, default (-1, 1)
+        Lowest and highest value of the annotations' scale; mapped linearly to
+        [-1, 1], for instance (1, 9) for nine points. Values beyond it stay beyond.
+
+    Returns
+    -------
+    clips : pandas.DataFrame
+        ``clip_id``, ``path``, ``offset_s``, ``split``, ``artist``, ``title``, ``genre``.
+    annotations : pandas.DataFrame
+        ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``, ``valence_std``.
+
+    Raises
+    ------
+    EmotraceError
+        If a file cannot be read, a column is missing, or a cell is not a number.
+    """
+    import pandas as pd
+
+    low, high = annotation_scale
+    if not low < high:
+        raise EmotraceError(
+            f"annotation_scale: found ({low}, {high}), expected the lower value first",
+            hint="write for instance [1, 9]",
+        )
+    middle, half = (low + high) / 2, (high - low) / 2
+    clips = pd.DataFrame(_read_clips(read_text_table(clips_csv)))
+    table = read_text_table(annotations_csv)
+    annotations = pd.DataFrame(_read_annotations(table, middle=middle, half=half))
+
+    known = annotations["clip_id"].isin(clips["clip_id"])
+    if not known.all():
+        ids = describe_ids(annotations.loc[~known, "clip_id"].unique())
+        logger.warning(
+            "%s: left out annotations of clips not in %s: %s", table.path, clips_csv, ids
+        )
+    return clips, annotations[known].reset_index(drop=True)
+
+
+def _read_clips(table: TextTable) -> dict[str, list]:
+    folder = table.path.parent
+    nothing = [""] * len(table.lines)
+    return {
+        "clip_id": table.read_names("clip_id"),
+        "path": [str(folder / path) for path in table.read_names("path")],
+        "offset_s": table.read_numbers("offset_s", required=True)
+        if "offset_s" in table.columns
+        else [0.0] * len(table.lines),
+    } | {name: table.columns.get(name, nothing) for name in ("split", "artist", "title", "genre")}
+
+
+def _read_annotations(table: TextTable, *, middle: float, half: float) -> dict[str, list]:
+    columns: dict[str, list] = {
+        "clip_id": table.read_names("clip_id"),
+        "time_s": table.read_numbers("time_s", required=True),
+    }
+    for target in ("arousal", "valence"):
+        columns[target] = [(value - middle) / half for value in table.read_numbers(target)]
+        std = f"{target}_std"
+        unknown = [math.nan] * len(table.lines)
+        deviations = table.read_numbers(std) if std in table.columns else unknown
+        columns[std] = [deviation / half for deviation in deviations]
+    return columns

@@ -1,0 +1,110 @@
+"""What is shown: the chosen models, and clips that stand for the others."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emotrace import TARGETS
+from emotrace.errors import EmotraceError
+from emotrace.models import parse_model_name
+
+ATTENTIVE = ("AT", "BAT")
+"""Families whose attention is drawn."""
+
+
+def choose_best(metrics: pd.DataFrame) -> pd.Series:
+    """Choose the row with the highest inner validation R2, never looking at the tested clips."""
+    return metrics.loc[metrics["validation_r2"].idxmax()]
+
+
+def choose_examples(
+    metrics: pd.DataFrame,
+    annotations: pd.DataFrame,
+    tested: Sequence[str],
+    *,
+    feature_set: str,
+    baseline: str,
+    clips: Sequence[str],
+) -> dict[str, Any]:
+    """Decide what the figures show.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        As `emotrace.evaluation.scores.score_runs` returns it.
+    annotations : pandas.DataFrame
+        The corpus's annotations.
+    tested : sequence of str
+        Clips that have predictions.
+    feature_set : str
+        The set whose models are drawn.
+    baseline : str
+        The model that the best one is compared with.
+    clips : sequence of str
+        Clips to draw; chosen here where empty.
+
+    Returns
+    -------
+    dict
+        ``clips``: the clips; ``baseline``: the model; ``best``, ``AT`` and ``BAT``:
+        for each target the model of any family, and of these two, that the inner
+        validation part chose (no key for a family that was not trained).
+
+    Raises
+    ------
+    EmotraceError
+        If a clip to draw was never tested.
+    """
+    unknown = sorted(set(clips) - set(tested))
+    if unknown:
+        raise EmotraceError(
+            f"figures.clips: {', '.join(unknown)} has no prediction, because this protocol does "
+            "not test it or it was left out as broken",
+            hint=f"choose among the tested clips, such as {', '.join(sorted(tested)[:5])}",
+        )
+    metrics = metrics[metrics["feature_set"] == feature_set]
+    families = metrics["model"].map(lambda model: parse_model_name(model)[0])
+    examples = {
+        "feature_set": feature_set,
+        "clips": list(clips) or spread_clips(annotations[annotations["clip_id"].isin(tested)]),
+        "baseline": baseline,
+        "best": _choose_models(metrics),
+    }
+    for family in ATTENTIVE:
+        if (families == family).any():
+            examples[family] = _choose_models(metrics[families == family])
+    return examples
+
+
+def spread_clips(annotations: pd.DataFrame) -> list[str]:
+    """Choose up to four clips, the furthest out in each quadrant of arousal and valence.
+
+    Parameters
+    ----------
+    annotations : pandas.DataFrame
+        Of the clips to choose from.
+
+    Returns
+    -------
+    list of str
+        From high to low arousal, positive valence first.
+    """
+    means = annotations.groupby("clip_id")[list(TARGETS)].mean()
+    centred = (means - means.mean()) / means.std().replace(0, 1)
+    chosen = [
+        (centred * np.array(signs)).sum(axis=1).idxmax()
+        for signs in itertools.product((1, -1), repeat=2)
+    ]
+    return list(dict.fromkeys(chosen))
+
+
+def _choose_models(metrics: pd.DataFrame) -> dict[str, str]:
+    return {
+        target: str(choose_best(metrics[metrics["target"] == target])["model"])
+        for target in TARGETS
+    }

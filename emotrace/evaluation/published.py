@@ -1,0 +1,81 @@
+"""Figures published for emoMusic, to stand beside ours.
+
+S. Chaki, P. Doshi, S. Bhattacharya, P. Patnaik, "Explaining Perceived Emotion
+Predictions in Music: An Attentive Approach", ISMIR 2020 (tables 1 to 3; the
+baseline is their own run of Weninger et al., ICASSP 2014). Full clips of 45 s,
+ten random folds, with the reported fold also used for early stopping and for
+the choice of sizes, so these figures are optimistic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORPUS = "emomusic"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published result."""
+
+    target: str
+    feature_set: str
+    model: str
+    r2: float
+    tau: float
+    mae: float
+
+
+RESULTS = (
+    Published("arousal", "compare", "LSTM_400", 0.60, 0.14, 0.11),
+    Published("arousal", "compare", "LSTM_1024", 0.73, 0.12, 0.12),
+    Published("arousal", "compare", "LSTM_700_128", 0.69, 0.20, 0.12),
+    Published("arousal", "compare", "AT_300", 0.75, 0.15, 0.13),
+    Published("arousal", "compare", "AT_2048_1024", 0.78, 0.24, 0.11),
+    Published("arousal", "compare", "BAT_1024", 0.55, 0.04, 0.12),
+    Published("arousal", "compare", "BAT_2048_1024", 0.58, 0.06, 0.12),
+    Published("arousal", "compare", "Transformer_2", 0.64, 0.61, 0.27),
+    Published("valence", "compare", "LSTM_400", 0.29, 0.08, 0.16),
+    Published("valence", "compare", "LSTM_700", 0.39, 0.10, 0.15),
+    Published("valence", "compare", "LSTM_2048_1024", 0.29, 0.17, 0.15),
+    Published("valence", "compare", "AT_400", 0.53, 0.08, 0.16),
+    Published("valence", "compare", "AT_300_128", 0.51, 0.04, 0.16),
+    Published("valence", "compare", "BAT_2048", 0.16, 0.13, 0.15),
+    Published("valence", "compare", "BAT_400_128", 0.21, 0.16, 0.14),
+    Published("valence", "compare", "Transformer_1", 0.12, 0.11, 0.10),
+    Published("arousal", "chroma", "AT_64", 0.15, 0.04, 0.19),
+    Published("arousal", "cqt", "AT_64", 0.45, 0.06, 0.17),
+    Published("arousal", "chroma_cqt", "AT_64", 0.57, 0.07, 0.14),
+    Published("arousal", "spectral", "AT_64", 0.70, 0.03, 0.12),
+    Published("valence", "chroma", "AT_64", 0.01, 0.002, 0.09),
+    Published("valence", "cqt", "AT_64", 0.07, 0.01, 0.17),
+    Published("valence", "chroma_cqt", "AT_64", 0.17, 0.06, 0.14),
+    Published("valence", "spectral", "AT_128", 0.35, 0.07, 0.16),
+)
+
+
+def find_published(target: str, feature_set: str, model: str) -> Published | None:
+    """Return what was published for exactly this configuration, if anything."""
+    for result in RESULTS:
+        if (result.target, result.feature_set, result.model) == (target, feature_set, model):
+            return result
+    return None
+
+
+def find_published_best(target: str, feature_set: str, kind: str) -> Published | None:
+    """Return the best published result of a kind of model (see `name_kind`), if any."""
+    results = [
+        result
+        for result in RESULTS
+        if (result.target, result.feature_set) == (target, feature_set)
+        and name_kind(result.model) == kind
+    ]
+    return max(results, key=lambda result: result.r2, default=None)
+
+
+def name_kind(model: str) -> str:
+    """Name the kind of model that the paper groups by, such as ``"AT, stacked"``."""
+    family, *sizes = model.split("_")
+    if family == "Transformer":
+        return family
+    return f"{family}, {'one layer' if len(sizes) == 1 else 'stacked'}"

@@ -1,0 +1,18 @@
+"""Feature sets: what they are called, what they compute, and their extraction."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+
+def list_feature_sets() -> list[str]:
+    """Return the names of all feature sets, the files in ``sets/``."""
+    files = (Path(__file__).parent / "sets").glob("[a-z]*.py")
+    return sorted(file.stem for file in files)
+
+
+def load_feature_set(name: str) -> ModuleType:
+    """Import the module of a feature set; see `emotrace.features.sets`."""
+    return importlib.import_module(f"emotrace.features.sets.{name}")

@@ -1,0 +1,66 @@
+"""``compare``: the 6373 functionals of openSMILE's ComParE 2016 set."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import opensmile
+
+    from emotrace.features.sound import Sound
+
+LIBRARIES = ("opensmile",)
+
+LAST_WINDOW_S = 0.1
+"""Seconds of silence beyond the last window, without which openSMILE leaves it out."""
+
+
+def column_names() -> list[str]:
+    """Return openSMILE's own feature names, in its order."""
+    return list(_functionals(window_s=0.5, hop_s=0.5).feature_names)
+
+
+def extract_frames(sound: Sound) -> np.ndarray:
+    """Compute the functionals of all frames in one pass over the clip.
+
+    Parameters
+    ----------
+    sound : Sound
+
+    Returns
+    -------
+    numpy.ndarray, shape (frames, 6373), float32
+    """
+    grid = sound.grid
+    needed_s = (sound.n_frames - 1) * grid.hop_s + grid.window_s + LAST_WINDOW_S
+    padding = max(0, round(needed_s * sound.sample_rate) - len(sound.samples))
+    padded = np.pad(sound.samples, (0, padding))
+    smile = _functionals(window_s=grid.window_s, hop_s=grid.hop_s)
+    table = smile.process_signal(padded, sound.sample_rate)
+    return table.to_numpy(np.float32)[: sound.n_frames]
+
+
+@cache
+def _functionals(*, window_s: float, hop_s: float) -> opensmile.Smile:
+    import opensmile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".conf", delete=False) as config:
+        config.write(
+            "frameMode = fixed\n"
+            f"frameSize = {window_s}\n"
+            f"frameStep = {hop_s}\n"
+            "frameCenterSpecial = left\n"
+        )
+    # openSMILE reads the file again for every signal.
+    atexit.register(Path(config.name).unlink, missing_ok=True)
+    return opensmile.Smile(
+        opensmile.FeatureSet.ComParE_2016,
+        opensmile.FeatureLevel.Functionals,
+        options={"frameModeFunctionalsConf": config.name},
+    )

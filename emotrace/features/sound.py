@@ -1,0 +1,105 @@
+"""A clip's samples laid on the frame grid, with the analyses that feature sets share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from emotrace.frames import FrameGrid
+
+HOP_LENGTH = 512
+"""Samples between two fine-grained frames; librosa's default, 11.6 ms at 44.1 kHz."""
+
+FFT_LENGTH = 2048
+"""Samples of one spectrum; librosa's default."""
+
+BINS_PER_OCTAVE = 36
+OCTAVES = 7
+PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+@dataclass
+class Sound:
+    """Mono samples that begin where the first frame begins.
+
+    Spectra are computed when first asked for and then kept, so that a feature
+    set made of many librosa features pays once for each.
+
+    Parameters
+    ----------
+    samples : numpy.ndarray, shape (samples,), float32
+        Mono audio; sample 0 is the start of frame 0.
+    sample_rate : int
+        In Hz.
+    n_frames : int
+        Frames to describe.
+    grid : FrameGrid
+        Window and hop in seconds.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    n_frames: int
+    grid: FrameGrid
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """Short-time Fourier magnitudes, (1025, fine frames)."""
+        import librosa
+
+        return np.abs(librosa.stft(self.samples, n_fft=FFT_LENGTH, hop_length=HOP_LENGTH))
+
+    @cached_property
+    def constant_q(self) -> np.ndarray:
+        """Constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames)."""
+        import librosa
+
+        spectrum = librosa.cqt(
+            self.samples,
+            sr=self.sample_rate,
+            hop_length=HOP_LENGTH,
+            n_bins=BINS_PER_OCTAVE * OCTAVES,
+            bins_per_octave=BINS_PER_OCTAVE,
+        )
+        return np.abs(spectrum)
+
+    @cached_property
+    def chroma_stft(self) -> np.ndarray:
+        """``librosa.feature.chroma_stft`` of the shared spectrum, (12, fine frames)."""
+        import librosa
+
+        return librosa.feature.chroma_stft(
+            S=self.magnitudes**2, sr=self.sample_rate, n_fft=FFT_LENGTH, hop_length=HOP_LENGTH
+        )
+
+    @cached_property
+    def chroma_cqt(self) -> np.ndarray:
+        """``librosa.feature.chroma_cqt`` of the shared constant-Q spectrum, (12, fine frames)."""
+        import librosa
+
+        return librosa.feature.chroma_cqt(
+            C=self.constant_q, sr=self.sample_rate, bins_per_octave=BINS_PER_OCTAVE
+        )
+
+    def average_frames(self, fine: np.ndarray) -> np.ndarray:
+        """Average fine-grained values over each frame's window.
+
+        Parameters
+        ----------
+        fine : numpy.ndarray, shape (features, fine frames)
+            Value i belongs to the time ``i * HOP_LENGTH / sample_rate``.
+
+        Returns
+        -------
+        numpy.ndarray, shape (frames, features), float32
+        """
+        times = np.arange(fine.shape[1]) * (HOP_LENGTH / self.sample_rate)
+        starts = np.arange(self.n_frames) * self.grid.hop_s
+        first = np.searchsorted(times, starts)
+        last = np.searchsorted(times, starts + self.grid.window_s)
+        totals = np.cumsum(fine, axis=1, dtype=np.float64)
+        totals = np.concatenate([np.zeros((len(fine), 1)), totals], axis=1)
+        means = (totals[:, last] - totals[:, first]) / (last - first)
+        return means.T.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Figures for looking and for print: drawing only, from plain arrays."""

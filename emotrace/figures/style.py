@@ -1,0 +1,283 @@
+"""What all figures share: colours by role, print settings, captions, time spans, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+from matplotlib.ticker import MultipleLocator
+from numpy.typing import ArrayLike, NDArray
+
+from emotrace import TARGETS
+from emotrace.errors import EmotraceError
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any common kind of colour vision.
+TRUTH = "#000000"
+SPREAD = "#c8c8c8"
+BEST = "#d55e00"
+BASELINE = "#0072b2"
+TARGET_COLOURS = {"arousal": "#cc79a7", "valence": "#009e73"}
+TARGET_MARKERS = {"arousal": "o", "valence": "s"}
+
+WEIGHT_MAP = "viridis"
+CHROMA_MAP = "magma"
+
+PAGE_WIDTH = 7.0  # inches: the text width of a two-column page
+
+DEFAULT_FRAME_S = 0.5
+RESOLUTION = 200  # dots per inch of a PNG
+TITLE_SIZE = 8.5
+MOST_LETTERS = 100  # of one part of a caption: more never fit on a page
+
+# DejaVu ships with matplotlib and has Latin, Greek, Cyrillic, Hebrew and Arabic; the others are
+# asked, glyph by glyph, for what it lacks.
+_FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans CJK KR",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
+
+_PRINT_SETTINGS = {
+    "font.size": 8,
+    "axes.titlesize": TITLE_SIZE,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.linewidth": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.3,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4,
+    # Names of songs and models hold $, _ and ^: they are text, never formulas.
+    "text.parse_math": False,
+    # TrueType rather than Type 3: what publishers ask for, and searchable.
+    "pdf.fonttype": 42,
+}
+
+# The date and the program's version would make equal figures unequal.
+_METADATA = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """What a figure prints about a clip.
+
+    Parameters
+    ----------
+    clip_id : str
+        As in the clips table.
+    title, artist : str or None
+        Left out of the caption where missing or empty.
+    """
+
+    clip_id: str
+    title: str | None = None
+    artist: str | None = None
+
+
+def print_style() -> AbstractContextManager[None]:
+    """Give the settings under which figures are made and saved; usable as a decorator.
+
+    They start from matplotlib's own defaults, so that a personal matplotlibrc changes nothing.
+
+    Returns
+    -------
+    context manager
+    """
+    installed = set(get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in _FALLBACK_FONTS if name in installed)]
+    settings = {**_PRINT_SETTINGS, "font.family": "sans-serif", "font.sans-serif": fonts}
+    return matplotlib.style.context(["default", settings])
+
+
+def save_figure(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure to each path, in the format that its ending names.
+
+    Equal figures give equal bytes: no date and no version is written.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    *paths : str or Path
+        Ending in ``.png`` (200 dots per inch) or ``.pdf`` (fonts embedded).
+
+    Raises
+    ------
+    EmotraceError
+        For any other ending.
+    """
+    for path in map(Path, paths):
+        if path.suffix not in _METADATA:
+            raise EmotraceError(
+                f"{path}: found the ending {path.suffix!r}, expected one of {sorted(_METADATA)}",
+                hint="name the figure .png for looking or .pdf for print",
+            )
+        with print_style():
+            figure.savefig(path, dpi=RESOLUTION, metadata=_METADATA[path.suffix])
+
+
+def make_caption(figure: Figure, clip: Clip, *, width: float) -> str:
+    """Say which clip it is: "title — artist (clip id)", shortened to fit.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure in which the caption will stand as a title.
+    clip : Clip
+    width : float
+        Room in inches. While the caption is wider, the longest of its parts loses a letter.
+        A caption may run over the axes at its right, but the layout makes room for it where it is
+        more than twice as wide as its own axes.
+
+    Returns
+    -------
+    str
+    """
+    parts = {name: _squeeze(getattr(clip, name)) for name in ("title", "artist", "clip_id")}
+    kept = {name: min(len(text), MOST_LETTERS) for name, text in parts.items()}
+    probe = figure.text(0, 0, "", fontsize=TITLE_SIZE)
+    while True:
+        probe.set_text(_join(**{name: _cut(text, kept[name]) for name, text in parts.items()}))
+        longest = max(kept, key=lambda name: kept[name])
+        if kept[longest] <= 1 or probe.get_window_extent().width <= width * figure.dpi:
+            break
+        kept[longest] -= 1
+    probe.remove()
+    return probe.get_text()
+
+
+def name_models(labels: Mapping[str, str], *, separator: str = ", ") -> str:
+    """Name the models of both targets, once if they are the same.
+
+    Parameters
+    ----------
+    labels : mapping of str to str
+        Name of the model for "arousal" and for "valence".
+    separator : str
+
+    Returns
+    -------
+    str
+    """
+    if len({labels[target] for target in TARGETS}) == 1:
+        return labels[TARGETS[0]]
+    return separator.join(f"{labels[target]} ({target})" for target in TARGETS)
+
+
+def find_edges(times_s: ArrayLike) -> NDArray[np.float64]:
+    """Find where evenly spaced frames begin and end.
+
+    Parameters
+    ----------
+    times_s : array_like, shape (frames,)
+        Beginning of each frame in seconds, evenly spaced.
+
+    Returns
+    -------
+    ndarray, shape (frames + 1,)
+        Edges in seconds. A single frame is taken to last 0.5 s.
+    """
+    times = np.asarray(times_s, dtype=float)
+    if times.size == 1:
+        return np.array([times[0], times[0] + DEFAULT_FRAME_S])
+    step = (times[-1] - times[0]) / (times.size - 1)
+    return times[0] + step * np.arange(times.size + 1)
+
+
+def scale_emotion(axes: Axes, limits: tuple[float, float]) -> None:
+    """Set the vertical axis of arousal or valence, with ticks as dense as the range allows.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    limits : tuple of float
+        From `find_emotion_limits`.
+    """
+    low, high = limits
+    span = high - low
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(MultipleLocator(0.5 if span > 1 else 0.25 if span > 0.5 else 0.1))
+
+
+def find_emotion_limits(
+    curves: Iterable[ArrayLike], bands: Iterable[ArrayLike] = ()
+) -> tuple[float, float]:
+    """Find one range that holds all curves, in quarters.
+
+    Parameters
+    ----------
+    curves, bands : iterable of array_like
+        Values of arousal or valence; nan is skipped. The scale ends at -1 and 1: a band is cut
+        there, a curve that leaves it is still shown whole.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper limit.
+    """
+    lines = np.concatenate([np.ravel(np.asarray(curve, dtype=float)) for curve in curves])
+    merged = [lines, *(np.clip(np.ravel(np.asarray(band, float)), -1, 1) for band in bands)]
+    values = np.concatenate(merged)
+    # A line that runs along the edge of its panel would be cut in half.
+    room = 0.04
+    low = np.floor((np.nanmin(values) - room) * 4) / 4
+    high = np.ceil((np.nanmax(values) + room) * 4) / 4
+    is_inside = np.nanmin(lines) >= -1 and np.nanmax(lines) <= 1
+    return (float(max(low, -1)), float(min(high, 1))) if is_inside else (float(low), float(high))
+
+
+def find_grid(clips: int) -> tuple[int, int]:
+    """Find rows and columns for wide panels, one per clip: side by side from four clips on.
+
+    Parameters
+    ----------
+    clips : int
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns.
+    """
+    columns = 1 if clips <= 3 else 2
+    return -(-clips // columns), columns
+
+
+def _squeeze(text: object) -> str:
+    # A missing string of a table comes as None or as nan.
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
+def _cut(text: str, length: int) -> str:
+    return text if length >= len(text) else text[:length].rstrip() + "…"
+
+
+def _join(*, title: str, artist: str, clip_id: str) -> str:
+    name = " — ".join(part for part in (title, artist) if part)
+    return f"{name} ({clip_id})" if name else f"clip {clip_id}"

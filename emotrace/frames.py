@@ -1,0 +1,43 @@
+"""The grid of frames on which features, annotations and predictions meet."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+TOLERANCE = 1e-6
+"""Of a hop; absorbs the rounding of times written as decimal fractions."""
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Frames begin at whole multiples of the hop on the annotation's time line.
+
+    Parameters
+    ----------
+    window_s : float
+        Seconds of audio that a frame describes, from its time on.
+    hop_s : float
+        Seconds between the beginnings of two frames.
+    """
+
+    window_s: float
+    hop_s: float
+
+    def first_frame(self, offset_s: float) -> int:
+        """Return the number of the first frame that does not begin before the audio does."""
+        return math.ceil(offset_s / self.hop_s - TOLERANCE)
+
+    def count_frames(self, offset_s: float, duration_s: float) -> int:
+        """Count the frames that the audio covers.
+
+        A frame is covered when at least half of its window is: the last label
+        of a 45 s clip, at 45.0 s, begins where the audio ends and is not.
+        """
+        start_s = self.first_frame(offset_s) * self.hop_s - offset_s
+        covered = (duration_s - start_s - self.window_s / 2) / self.hop_s
+        return max(0, math.floor(covered + TOLERANCE) + 1)
+
+    def frame_time(self, frame: int) -> float:
+        """Time in seconds at which a frame begins, rounded to a microsecond."""
+        return round(frame * self.hop_s, 6)

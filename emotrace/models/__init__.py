@@ -1,0 +1,63 @@
+"""Model families: one file each, and the file's name is the family's name.
+
+A family is a module with a class ``Model(n_features, sizes, *, dropout,
+feedback)``; the numbers in a model's name are its ``sizes``, so that ``AT_64``
+is ``AT.Model(n_features, (64,), ...)``. Its ``forward(features, valid)`` takes
+
+- features, ``(clips, frames, features)``, clips padded at their end,
+- valid, ``(clips, frames)``, False where a frame is padding,
+
+and returns predictions, ``(clips, frames)``, and attention weights, ``(clips,
+frames, frames)`` (rows: predicted frame, columns: attended frame), or None.
+
+This module imports no torch: the workflow asks it for names while it plans.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def list_families() -> list[str]:
+    """Return the names of all model families, the capitalised files of this folder."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("[A-Z]*.py"))
+
+
+def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
+    """Split a model's name into its family and sizes.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"AT_2048_1024"``.
+
+    Returns
+    -------
+    family : str
+        Such as ``"AT"``.
+    sizes : tuple of int
+        Such as ``(2048, 1024)``.
+
+    Raises
+    ------
+    ValueError
+        If the name is not a family followed by sizes.
+    """
+    family, *numbers = name.split("_")
+    well_formed = all(re.fullmatch(r"[1-9]\d{0,4}", number) for number in numbers)
+    if family not in list_families() or not numbers or not well_formed:
+        raise ValueError(f"{name} is not a family followed by sizes, as in AT_64")
+    return family, tuple(int(number) for number in numbers)
+
+
+def build_model(name: str, n_features: int, *, dropout: float, feedback: bool) -> nn.Module:
+    """Build a model from its name, with freshly drawn weights."""
+    family, sizes = parse_model_name(name)
+    module = importlib.import_module(f"emotrace.models.{family}")
+    return module.Model(n_features, sizes, dropout=dropout, feedback=feedback)

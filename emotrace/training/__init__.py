@@ -1,0 +1,5 @@
+"""Protocols, normalisation, and the loop that trains one model.
+
+Runs with torch, numpy, pandas, pyarrow and scipy alone, so that a GPU machine
+needs nothing of what extraction needs.
+"""

@@ -1,0 +1,193 @@
+"""The loop that fits one model to one target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from emotrace.models import build_model
+
+
+@dataclass
+class Part:
+    """Clips as tensors on the training device.
+
+    Parameters
+    ----------
+    features : Tensor, shape (clips, frames, features)
+    valid : Tensor of bool, shape (clips, frames)
+    labels : Tensor, shape (clips, frames)
+    """
+
+    features: Tensor
+    valid: Tensor
+    labels: Tensor
+
+
+@dataclass
+class Fitted:
+    """A fitted model and how it came about.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With the weights of the best epoch.
+    history : list of dict
+        Per epoch ``epoch``, ``fit_loss``, ``validation_loss``, ``validation_r2``.
+    """
+
+    model: nn.Module
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The epoch whose weights the model has."""
+        return min(self.history, key=lambda epoch: epoch["validation_loss"])
+
+
+def fit_model(
+    name: str, fit: Part, validation: Part, settings: Mapping[str, Any], seed: int
+) -> Fitted:
+    """Fit a model until the validation error no longer falls.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"AT_64"``.
+    fit, validation : Part
+        The first moves the weights, the second stops the training.
+    settings : mapping
+        The fields of `emotrace.config.TrainingSettings`.
+    seed : int
+        Draws the weights, the order of the clips and what dropout removes.
+
+    Returns
+    -------
+    Fitted
+    """
+    torch.manual_seed(seed)
+    model = build_model(
+        name,
+        fit.features.shape[-1],
+        dropout=settings["dropout"],
+        feedback=settings["feedback"],
+    ).to(fit.features.device)
+    averaged = AveragedModel(
+        model, multi_avg_fn=get_ema_multi_avg_fn(settings["averaging"]), use_buffers=False
+    )
+    optimiser = _build_optimiser(model, settings)
+    order = torch.Generator().manual_seed(seed)
+    fitted = Fitted(model)
+    stopper = _Stopper(settings["patience"], settings["min_improvement"])
+    best_weights: dict[str, Tensor] = {}
+    for epoch in range(1, settings["max_epochs"] + 1):
+        fit_loss = _run_epoch(model, averaged, fit, optimiser, settings["batch_size"], order)
+        predictions, _ = predict(averaged.module, validation)
+        loss, r2 = _score(predictions, validation)
+        fitted.history.append(
+            {
+                "epoch": epoch,
+                "fit_loss": fit_loss,
+                "validation_loss": loss,
+                "validation_r2": r2,
+            }
+        )
+        if fitted.best["epoch"] == epoch:
+            best_weights = {key: value.clone() for key, value in averaged.module.state_dict().items()}
+        if stopper.is_over(loss):
+            break
+    model.load_state_dict(best_weights)
+    return fitted
+
+
+@torch.no_grad()
+def predict(model: nn.Module, part: Part, batch_size: int = 64) -> tuple[Tensor, Tensor | None]:
+    """Predict every frame.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    part : Part
+        Its labels are not looked at.
+    batch_size : int
+        Clips at once.
+
+    Returns
+    -------
+    predictions : Tensor, shape (clips, frames)
+    weights : Tensor, shape (clips, frames, frames), or None
+        What each frame attended to.
+    """
+    model.eval()
+    predictions, weights = [], []
+    for start in range(0, len(part.features), batch_size):
+        batch = slice(start, start + batch_size)
+        predicted, attended = model(part.features[batch], part.valid[batch])
+        predictions.append(predicted)
+        weights.append(attended)
+    return torch.cat(predictions), None if weights[0] is None else torch.cat(weights)
+
+
+class _Stopper:
+    """Early stopping as in Keras: too small an improvement for too many epochs."""
+
+    def __init__(self, patience: int, min_improvement: float) -> None:
+        self.patience = patience
+        self.min_improvement = min_improvement
+        self.lowest = math.inf
+        self.waited = 0
+
+    def is_over(self, loss: float) -> bool:
+        if loss < self.lowest - self.min_improvement:
+            self.lowest = loss
+            self.waited = 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+def _build_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    rate, decay = settings["learning_rate"], settings["weight_decay"]
+    if settings["optimiser"] == "rmsprop":
+        # TensorFlow 1.14's constants, which are not torch's.
+        return torch.optim.RMSprop(trained, lr=rate, weight_decay=decay, alpha=0.9, eps=1e-7)
+    return torch.optim.AdamW(trained, lr=rate, weight_decay=decay)
+
+
+def _run_epoch(
+    model: nn.Module,
+    averaged: AveragedModel,
+    part: Part,
+    optimiser: torch.optim.Optimizer,
+    batch_size: int,
+    generator: torch.Generator,
+) -> float:
+    model.train()
+    total, frames = 0.0, 0
+    order = torch.randperm(len(part.features), generator=generator).to(part.features.device)
+    for rows in order.split(batch_size):
+        valid = part.valid[rows]
+        predictions, _ = model(part.features[rows], valid)
+        loss = nn.functional.mse_loss(predictions[valid], part.labels[rows][valid])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        averaged.update_parameters(model)
+        n_frames = int(valid.sum())
+        total += loss.item() * n_frames
+        frames += n_frames
+    return total / frames
+
+
+def _score(predictions: Tensor, part: Part) -> tuple[float, float]:
+    labels = part.labels[part.valid]
+    error = nn.functional.mse_loss(predictions[part.valid], labels).item()
+    variance = labels.var(correction=0).item()
+    return error, 1.0 - error / variance if variance > 0 else math.nan

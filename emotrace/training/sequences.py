@@ -1,0 +1,135 @@
+"""Features and annotations of all clips, laid side by side for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from emotrace import TARGETS
+from emotrace.errors import EmotraceError
+
+KEYS = ("clip_id", "time_s")
+
+
+@dataclass
+class Sequences:
+    """The frames that have both features and annotations, clip by clip.
+
+    Clips of different lengths are padded at their end; `valid` tells frames
+    from padding.
+
+    Parameters
+    ----------
+    clip_ids : list of str
+    times : numpy.ndarray, shape (clips, frames)
+        Seconds on the annotation's time line.
+    valid : numpy.ndarray of bool, shape (clips, frames)
+    features : numpy.ndarray, shape (clips, frames, features), float32
+    labels : numpy.ndarray, shape (clips, frames, targets), float32
+        In [-1, 1], in the order of `emotrace.TARGETS`.
+    """
+
+    clip_ids: list[str]
+    times: np.ndarray
+    valid: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
+
+    def find_clips(self, clip_ids: Sequence[str]) -> np.ndarray:
+        """Return the rows of the given clips, in the order given."""
+        rows = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
+        return np.array([rows[clip_id] for clip_id in clip_ids], dtype=np.intp)
+
+
+def load_sequences(
+    features_path: str | Path, annotations_path: str | Path, clip_ids: Sequence[str]
+) -> Sequences:
+    """Read the annotated frames of the given clips.
+
+    Parameters
+    ----------
+    features_path : str or Path
+        A feature table: ``clip_id``, ``time_s``, one column per feature.
+    annotations_path : str or Path
+        The corpus's annotations.
+    clip_ids : sequence of str
+        The clips wanted; their order is kept.
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    EmotraceError
+        If a clip has no frame with both features and annotations.
+    """
+    annotations = pd.read_parquet(annotations_path, columns=[*KEYS, *TARGETS])
+    keys, matrix = read_feature_table(features_path)
+    keys["row"] = np.arange(len(keys))
+    frames = keys.merge(_on_grid(annotations), on=["clip_id", "microseconds"])
+    frames = frames[frames["clip_id"].isin(set(clip_ids))]
+    missing = sorted(set(clip_ids) - set(frames["clip_id"]))
+    if missing:
+        raise EmotraceError(
+            f"{features_path}: no annotated frame of {len(missing)} clips, {missing[0]} the first",
+            hint="run the workflow again, so that features and corpus fit together",
+        )
+    return _pad_clips(frames, matrix, clip_ids)
+
+
+def read_feature_table(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read a feature table as keys and one matrix.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    keys : pandas.DataFrame
+        ``clip_id``, ``time_s`` and ``microseconds``, the time as a whole number.
+    matrix : numpy.ndarray, shape (rows, features), float32
+    """
+    file = pq.ParquetFile(path)
+    keys = file.read(columns=list(KEYS)).to_pandas()
+    keys["clip_id"] = keys["clip_id"].astype(str)
+    names = [name for name in file.schema_arrow.names if name not in KEYS]
+    matrix = np.empty((len(keys), len(names)), dtype=np.float32)
+    row = 0
+    for group in range(file.num_row_groups):
+        columns = file.read_row_group(group, columns=names).columns
+        block = np.stack([column.to_numpy() for column in columns])  # (features, rows)
+        matrix[row : row + block.shape[1]] = block.T
+        row += block.shape[1]
+    return _on_grid(keys), matrix
+
+
+def _on_grid(table: pd.DataFrame) -> pd.DataFrame:
+    microseconds = (table["time_s"] * 1e6).round().astype("int64")
+    return table.assign(microseconds=microseconds).drop(columns="time_s")
+
+
+def _pad_clips(frames: pd.DataFrame, matrix: np.ndarray, clip_ids: Sequence[str]) -> Sequences:
+    clips = {clip_id: clip for clip_id, clip in frames.groupby("clip_id", sort=False)}
+    shape = (len(clip_ids), max(len(clip) for clip in clips.values()))
+    sequences = Sequences(
+        clip_ids=list(clip_ids),
+        times=np.zeros(shape),
+        valid=np.zeros(shape, dtype=bool),
+        features=np.zeros((*shape, matrix.shape[1]), dtype=np.float32),
+        labels=np.zeros((*shape, len(TARGETS)), dtype=np.float32),
+    )
+    for number, clip_id in enumerate(clip_ids):
+        clip = clips[clip_id].sort_values("microseconds")
+        span = slice(0, len(clip))
+        sequences.times[number, span] = clip["microseconds"] / 1e6
+        sequences.valid[number, span] = True
+        sequences.features[number, span] = matrix[clip["row"]]
+        sequences.labels[number, span] = clip[list(TARGETS)]
+    return sequences

@@ -1,0 +1,67 @@
+"""Evaluation.
+
+In:  what the training jobs left, and the annotations.
+Out: results/metrics.parquet, and results/tables.tex with its twins .csv and .html.
+"""
+
+
+rule evaluate_models:
+    input:
+        predictions=expand("{folder}/predictions.parquet", folder=run_folders),
+        history=expand("{folder}/history.parquet", folder=run_folders),
+        tables=ancient(
+            expand("results/features/{feature_set}.parquet", feature_set=feature_sets)
+        ),
+        annotations="results/corpus/annotations.parquet",
+    output:
+        metrics="results/metrics.parquet",
+    log:
+        "logs/evaluate_models.log",
+    benchmark:
+        "benchmarks/evaluate_models.tsv"
+    conda:
+        "../envs/results.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        experiment=settings.experiment,
+        protocol=settings.protocol.name,
+        runs=runs,
+        feature_sets=feature_sets,
+        bootstrap_samples=settings.evaluation.bootstrap_samples,
+        code=digest_code("workflow_scripts/evaluate_models.py"),
+    script:
+        "../workflow_scripts/evaluate_models.py"
+
+
+rule build_tables:
+    input:
+        metrics="results/metrics.parquet",
+        clips="results/corpus/clips.parquet",
+        excluded="results/corpus/excluded.csv",
+    output:
+        tex="results/tables.tex",
+        csv="results/tables.csv",
+        html=report(
+            "results/tables.html",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "all tables"},
+        ),
+    log:
+        "logs/build_tables.log",
+    benchmark:
+        "benchmarks/build_tables.tsv"
+    conda:
+        "../envs/results.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        experiment=settings.experiment,
+        corpus=settings.corpus.name,
+        evaluation=settings.evaluation.model_dump(mode="json"),
+        code=digest_code("workflow_scripts/build_tables.py"),
+    script:
+        "../workflow_scripts/build_tables.py"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from emotrace.corpus.manifest import list_clip_ids, read_manifest
+from emotrace.errors import EmotraceError
+
+CLIPS = "clip_id,path\n007,music/a.wav\n12,/elsewhere/b.flac\n"
+ANNOTATIONS = "clip_id,time_s,arousal,valence\n007,0.5,1,9\n007,1.0,5,3\n12,0.5,,NA\n"
+
+
+Write = Callable[..., tuple[Path, Path]]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write the two files and return their paths."""
+
+    def write_files(
+        clips: str = CLIPS, annotations: str = ANNOTATIONS, encoding: str = "utf-8"
+    ) -> tuple[Path, Path]:
+        paths = tmp_path / "clips.csv", tmp_path / "annotations.csv"
+        for path, text in zip(paths, (clips, annotations), strict=True):
+            path.write_bytes(text.encode(encoding))
+        return paths
+
+    return write_files
+
+
+def test_smallest_manifest(write: Write, tmp_path: Path) -> None:
+    clips, annotations = read_manifest(*write(), annotation_scale=(1, 9))
+    assert clips.values.tolist() == [
+        ["007", str(tmp_path / "music/a.wav"), 0.0, "", "", "", ""],
+        ["12", "/elsewhere/b.flac", 0.0, "", "", "", ""],
+    ]
+    assert annotations["clip_id"].tolist() == ["007", "007", "12"]
+    assert annotations["time_s"].tolist() == [0.5, 1.0, 0.5]
+    assert annotations["arousal"].fillna(7).tolist() == [-1.0, 0.0, 7.0]
+    assert annotations["valence"].fillna(7).tolist() == [1.0, -0.5, 7.0]
+    assert annotations[["arousal_std", "valence_std"]].isna().all(axis=None)
+
+
+def test_all_columns_and_deviations_on_the_scale(write: Write) -> None:
+    clips, annotations = read_manifest(
+        *write(
+            "genre,clip_id,offset_s,path,title,artist,split,own note\n"
+            'Folk,1,15.5,a.wav,"Slow, then fast",Zoë,evaluation,x\n',
+            "clip_id,time_s,arousal,arousal_std,valence,valence_std\n1,15.5,0,0.25,1,0.5\n",
+        ),
+        annotation_scale=(0, 1),
+    )
+    row = clips.iloc[0].drop("path").tolist()
+    assert row == ["1", 15.5, "evaluation", "Zoë", "Slow, then fast", "Folk"]
+    assert annotations.values.tolist() == [["1", 15.5, -1.0, 0.5, 1.0, 1.0]]
+
+
+def test_values_on_our_scale_are_unchanged(write: Write) -> None:
+    values = [0.1, -0.7, 1.3, 1e-17]
+    rows = "".join(f"12,{time},{value},0\n" for time, value in enumerate(values))
+    _, annotations = read_manifest(*write(annotations=ANNOTATIONS.split("\n")[0] + "\n" + rows))
+    assert annotations["arousal"].tolist() == values
+
+
+def test_spreadsheet_exports_are_understood(write: Write) -> None:
+    clips = CLIPS.replace("\n", "\r\n") + ",\r\n\r\n"
+    paths = write(clips, ANNOTATIONS.replace("\n", "\r\n"), encoding="utf-8-sig")
+    assert list_clip_ids(paths[0]) == ["007", "12"]
+    assert len(read_manifest(*paths)[1]) == 3
+
+
+def test_duplicate_ids_pass_to_the_later_check(write: Write) -> None:
+    paths = write(CLIPS + "007,c.wav\n")
+    assert list_clip_ids(paths[0]) == ["007", "12", "007"]
+    assert read_manifest(*paths)[0]["clip_id"].tolist() == ["007", "12", "007"]
+
+
+def test_annotations_of_unlisted_clips_are_left_out(
+    write, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, annotations = read_manifest(*write(annotations=ANNOTATIONS + "7,0.5,0,0\n"))
+    assert annotations["clip_id"].tolist() == ["007", "007", "12"]
+    assert caplog.messages[0].endswith(": 1 (7)")
+
+
+@pytest.mark.parametrize(
+    ("clips", "annotations", "message"),
+    [
+        ("Clip ID,path\n1,a\n", None, "'clip_id' is missing; (.|\n)*is 'Clip ID' meant"),
+        ("clip_id,path\n,a\n", None, "clips.csv, line 2, column 'clip_id': found nothing"),
+        ("clip_id,path\n1,a,b\n", None, "clips.csv, line 2: found 3 cells, expected 2"),
+        ("clip_id,path,path\n1,a,b\n", None, "'path' is there more than once"),
+        ("clip_id;path\n1;a\n", None, "separated by semicolons, expected commas"),
+        ('"clip_id"\t"path"\n1\ta\n', None, "separated by tabs, expected commas"),
+        ('clip_id,path\n1,"a\n', None, "clips.csv, line 2: is not valid CSV"),
+        ("clip_id,path,offset_s\n1,a,\n", None, "line 2, column 'offset_s': found ''"),
+        ("", None, "clips.csv: is empty"),
+        (
+            None,
+            "clip_id,time,arousal,valence\n1,0,0,0\n",
+            "'time_s' is missing; (.|\n)*is 'time' meant",
+        ),
+        (
+            None,
+            'clip_id,time_s,arousal,valence\n1,0,0,0\n\n1,1,0,"0,5"\n',
+            "annotations.csv, line 4, column 'valence': found '0,5', expected a number",
+        ),
+        (
+            None,
+            "clip_id,time_s,arousal,valence\n1,nan,0,0\n",
+            "annotations.csv, line 2, column 'time_s': found 'nan'",
+        ),
+    ],
+)
+def test_mistake_is_named(
+    write: Write, clips: str | None, annotations: str | None, message: str
+) -> None:
+    paths = write(
+        CLIPS if clips is None else clips, ANNOTATIONS if annotations is None else annotations
+    )
+    with pytest.raises(EmotraceError, match=message) as refused:
+        read_manifest(*paths)
+    assert "hint: " in str(refused.value)
+
+
+def test_unreadable_files_and_scales_are_named(write: Write, tmp_path: Path) -> None:
+    paths = write(CLIPS.replace("a.wav", "ä.wav"), encoding="latin-1")
+    with pytest.raises(EmotraceError, match="clips.csv: is not UTF-8"):
+        read_manifest(*paths)
+    with pytest.raises(EmotraceError, match="absent.csv: cannot be read"):
+        list_clip_ids(tmp_path / "absent.csv")
+    with pytest.raises(EmotraceError, match=r"annotation_scale: found \(9, 1\)"):
+        read_manifest(*write(), annotation_scale=(9, 1))

@@ -1,0 +1,55 @@
+"""Draw chromagrams of the example clips on the time axis of their annotations."""
+
+from emotrace.jobs import run_job
+
+
+def main() -> None:
+    import numpy as np
+    import pandas as pd
+
+    from emotrace import TARGETS
+    from emotrace.audio import SAMPLE_RATE, read_audio
+    from emotrace.explanation.examples import open_examples
+    from emotrace.features.sound import HOP_LENGTH, Sound
+    from emotrace.figures.attended_frames import find_attended
+    from emotrace.figures.chromagrams import ChromaClip, draw_chromagrams
+    from emotrace.figures.style import save_figure
+    from emotrace.frames import FrameGrid
+
+    grid = FrameGrid(**snakemake.params.frames)
+    examples = open_examples(snakemake.input.examples, snakemake.input.attention)
+    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
+    annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")
+    maps = {}
+    for family in snakemake.params.family:
+        maps = examples.read_maps(family)
+    drawn = []
+    for clip_id in examples.clip_ids:
+        clip = clips.loc[clip_id]
+        chroma = Sound(read_audio(clip["path"]), SAMPLE_RATE, 0, grid).chroma_cqt
+        columns = clip["offset_s"] + np.arange(chroma.shape[1]) * HOP_LENGTH / SAMPLE_RATE
+        times = annotations.loc[clip_id, "time_s"].to_numpy()
+        n_frames = grid.count_frames(clip["offset_s"], clip["duration_s"])
+        first = grid.frame_time(grid.first_frame(clip["offset_s"]))
+        covered = times[(times >= first) & (times < first + n_frames * grid.hop_s)]
+        attended = {}
+        for target in TARGETS if maps else ():
+            frame_times, weights = maps[target][clip_id]
+            attended[target] = frame_times[find_attended(weights.mean(axis=0))]
+        drawn.append(
+            ChromaClip(
+                clip_id=clip_id,
+                title=clip["title"],
+                artist=clip["artist"],
+                chroma=chroma,
+                times_s=columns,
+                span_s=(covered[0], covered[-1] + grid.hop_s),
+                attended_s=attended,
+            )
+        )
+    save_figure(draw_chromagrams(drawn), *snakemake.output)
+
+
+if __name__ == "__main__":
+    with run_job(snakemake.log[0]):
+        main()

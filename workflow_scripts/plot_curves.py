@@ -1,0 +1,53 @@
+"""Draw arousal and valence over time: truth, best model, baseline."""
+
+from emotrace.jobs import run_job
+
+
+def main() -> None:
+    import pandas as pd
+
+    from emotrace import TARGETS
+    from emotrace.explanation.examples import open_examples
+    from emotrace.figures.curves import Curve, CurveClip, draw_curves
+    from emotrace.figures.style import save_figure
+
+    examples = open_examples(snakemake.input.examples, snakemake.input.predictions)
+    annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")
+    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
+    baseline = examples.choices["baseline"]
+    curves = {clip_id: {} for clip_id in examples.clip_ids}
+    for target in TARGETS:
+        predicted = [
+            examples.read_predictions(model, target).set_index(["clip_id", "time_s"])["prediction"]
+            for model in (examples.choices["best"][target], baseline)
+        ]
+        for clip_id in examples.clip_ids:
+            truth = annotations.loc[clip_id].set_index("time_s")
+            best, base = (prediction.loc[clip_id] for prediction in predicted)
+            truth = truth.loc[best.index]
+            curves[clip_id][target] = Curve(
+                times_s=best.index.to_numpy(),
+                truth=truth[target].to_numpy(),
+                truth_std=truth[f"{target}_std"].to_numpy(),
+                best=best.to_numpy(),
+                baseline=base.to_numpy(),
+            )
+    figure = draw_curves(
+        [
+            CurveClip(
+                clip_id=clip_id,
+                title=clips.loc[clip_id, "title"],
+                artist=clips.loc[clip_id, "artist"],
+                curves=curves[clip_id],
+            )
+            for clip_id in examples.clip_ids
+        ],
+        best_labels=examples.name_models("best"),
+        baseline_label=f"{baseline} on {examples.choices['feature_set']}",
+    )
+    save_figure(figure, *snakemake.output)
+
+
+if __name__ == "__main__":
+    with run_job(snakemake.log[0]):
+        main()
