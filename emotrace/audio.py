@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from emotrace.errors import EmotraceError
+from emotrace.mp3 import announce_length
 
 SAMPLE_RATE = 44_100
 """Hz; every feature is computed from audio at this rate, as in the paper."""
+
+LONGEST = 2**40
+"""Samples; libsndfile gives more for a FLAC stream of unknown length."""
 
 
 def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
@@ -27,8 +32,8 @@ def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
     sample_rate : int
         In Hz.
     announced : int
-        Samples per channel that the file's header announces; more than were
-        decoded where the file is truncated.
+        Samples per channel according to the header; it may count an encoder's
+        delay in.
 
     Raises
     ------
@@ -38,13 +43,19 @@ def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
     import soundfile
 
     try:
-        # Through an open file, libsndfile looks at the content and not at the extension.
-        with open(path, "rb") as file, soundfile.SoundFile(file) as sound:
+        # From memory, libsndfile looks at the content and not at the extension.
+        content = announce_length(Path(path).read_bytes())
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
             announced = sound.frames
+            if announced > LONGEST:
+                raise ValueError("it does not say how long it is")
+            # All at once: between blocks, soundfile seeks, and MP3 streams lose their thread.
             return sound.read(dtype="float32", always_2d=True), sound.samplerate, announced
     except (OSError, RuntimeError, ValueError) as error:
+        # libsndfile's full text names the object in memory.
+        reason = getattr(error, "error_string", error)
         raise EmotraceError(
-            f"{path}: cannot be read as audio ({error})",
+            f"{path}: cannot be read as audio ({reason})",
             hint="convert it to WAV or FLAC, or leave the clip out of the corpus",
         ) from error
 

@@ -165,20 +165,15 @@ class TrainingSettings(Settings):
     feedback: bool = Field(
         True, description="Whether a model sees its own previous prediction (never the truth)."
     )
-    batch_size: int = Field(20, ge=1, description="Clips per step.")
+    batch_size: int = Field(5, ge=1, description="Clips per step; 20 in the paper.")
     max_epochs: int = Field(60, ge=1, description="Longest training; 50 in the paper.")
     patience: int = Field(
-        8, ge=1, description="Epochs without improvement after which training ends; 5 in the paper."
+        12,
+        ge=1,
+        description="Epochs without improvement after which training ends; 5 in the paper.",
     )
     min_improvement: float = Field(
         1e-4, ge=0, description="Smallest fall of the validation error that is an improvement."
-    )
-    averaging: float = Field(
-        0.98,
-        ge=0,
-        lt=1,
-        description="Share of the past in the running mean of the weights, which predicts in "
-        "their stead; 0, no averaging, in the paper.",
     )
     scaling: Literal["robust", "z_score"] = Field(
         "robust",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -56,7 +56,8 @@ def find_versions(*distributions: str) -> dict[str, str]:
 def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
     tree = _strip(ast.parse(path.read_text(encoding="utf-8")))
     digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
-    imported = {file for name in _list_imports(tree) for file in _locate_module(name)}
+    package = path.relative_to(ROOT).parent.parts
+    imported = {file for name in _list_imports(tree, package) for file in _locate_module(name)}
     return digest, tuple(sorted(imported - {path}))
 
 
@@ -71,16 +72,20 @@ def _strip(tree: ast.Module) -> ast.Module:
 def _is_inert(line: ast.stmt) -> bool:
     if isinstance(line, ast.Expr):
         return isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
-    return isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING"
+    type_checking = isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING"
+    return type_checking and not line.orelse
 
 
-def _list_imports(tree: ast.Module) -> Iterator[str]:
+def _list_imports(tree: ast.Module, package: Sequence[str]) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # `from . import x` counts from the package of the file, `from .. import x` from above.
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _locate_module(name: str) -> Iterator[Path]:

@@ -13,7 +13,7 @@ rule synthesise_demo:
     log:
         "logs/synthesise_demo.log",
     benchmark:
-        "benchmarks/synthesise_demo.tsv"
+        "logs/benchmarks/synthesise_demo.tsv"
     conda:
         "../envs/audio.yaml"
     threads: 8
@@ -33,7 +33,7 @@ rule download_emomusic:
     log:
         "logs/download_emomusic.log",
     benchmark:
-        "benchmarks/download_emomusic.tsv"
+        "logs/benchmarks/download_emomusic.tsv"
     conda:
         "../envs/audio.yaml"
     resources:
@@ -60,7 +60,7 @@ rule build_corpus:
     log:
         "logs/build_corpus.log",
     benchmark:
-        "benchmarks/build_corpus.tsv"
+        "logs/benchmarks/build_corpus.tsv"
     conda:
         "../envs/audio.yaml"
     threads: 8

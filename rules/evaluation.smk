@@ -18,7 +18,7 @@ rule evaluate_models:
     log:
         "logs/evaluate_models.log",
     benchmark:
-        "benchmarks/evaluate_models.tsv"
+        "logs/benchmarks/evaluate_models.tsv"
     conda:
         "../envs/results.yaml"
     resources:
@@ -52,7 +52,7 @@ rule build_tables:
     log:
         "logs/build_tables.log",
     benchmark:
-        "benchmarks/build_tables.tsv"
+        "logs/benchmarks/build_tables.tsv"
     conda:
         "../envs/results.yaml"
     resources:

@@ -17,7 +17,7 @@ checkpoint extract_features:
     log:
         "logs/extract_features/{feature_set}.log",
     benchmark:
-        "benchmarks/extract_features/{feature_set}.tsv"
+        "logs/benchmarks/extract_features/{feature_set}.tsv"
     conda:
         "../envs/audio.yaml"
     threads: 8

@@ -30,7 +30,7 @@ rule choose_examples:
     log:
         "logs/choose_examples.log",
     benchmark:
-        "benchmarks/choose_examples.tsv"
+        "logs/benchmarks/choose_examples.tsv"
     conda:
         "../envs/results.yaml"
     resources:
@@ -61,7 +61,7 @@ rule plot_curves:
     log:
         "logs/plot_curves.log",
     benchmark:
-        "benchmarks/plot_curves.tsv"
+        "logs/benchmarks/plot_curves.tsv"
     conda:
         "../envs/results.yaml"
     resources:
@@ -89,7 +89,7 @@ rule plot_error_histograms:
     log:
         "logs/plot_error_histograms.log",
     benchmark:
-        "benchmarks/plot_error_histograms.tsv"
+        "logs/benchmarks/plot_error_histograms.tsv"
     conda:
         "../envs/results.yaml"
     resources:
@@ -117,7 +117,7 @@ rule plot_attention_maps:
     log:
         "logs/plot_attention_maps/{family}.log",
     benchmark:
-        "benchmarks/plot_attention_maps/{family}.tsv"
+        "logs/benchmarks/plot_attention_maps/{family}.tsv"
     wildcard_constraints:
         family="|".join(attentive_families or ["none"]),
     conda:
@@ -148,7 +148,7 @@ rule plot_attended_frames:
     log:
         "logs/plot_attended_frames.log",
     benchmark:
-        "benchmarks/plot_attended_frames.tsv"
+        "logs/benchmarks/plot_attended_frames.tsv"
     conda:
         "../envs/results.yaml"
     resources:
@@ -178,7 +178,7 @@ rule plot_chromagrams:
     log:
         "logs/plot_chromagrams.log",
     benchmark:
-        "benchmarks/plot_chromagrams.tsv"
+        "logs/benchmarks/plot_chromagrams.tsv"
     conda:
         "../envs/audio.yaml"
     resources:

@@ -23,7 +23,7 @@ rule train_model:
     log:
         "logs/train_model/{feature_set}_{model}.log",
     benchmark:
-        "benchmarks/train_model/{feature_set}_{model}.tsv"
+        "logs/benchmarks/train_model/{feature_set}_{model}.tsv"
     conda:
         "../envs/training.yaml"
     threads: 1

@@ -13,6 +13,7 @@ import pandas as pd
 
 from emotrace import TARGETS
 from emotrace.audio import decode_audio
+from emotrace.corpus.truncation import describe_truncation
 from emotrace.errors import EmotraceError
 from emotrace.frames import TOLERANCE, FrameGrid
 
@@ -49,29 +50,34 @@ class Examination:
 
 def examine_audio(path: str) -> Examination:
     """Decode a file from beginning to end and say what is wrong with it, if anything."""
-    file = Path(path)
-    if not file.is_file():
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
         return Examination("missing file")
-    if file.stat().st_size == 0:
+    except (OSError, ValueError) as error:
+        return Examination(f"unreadable: {getattr(error, 'strerror', None) or error}")
+    if not content:
         return Examination("empty file (0 bytes)")
     try:
-        samples, sample_rate, announced = decode_audio(file)
+        samples, sample_rate, announced = decode_audio(path)
     except EmotraceError as error:
-        return Examination(f"unreadable: {error.__cause__}")
+        return Examination(str(error).splitlines()[0].removeprefix(f"{path}: "))
+    duration_s = len(samples) / sample_rate
+    truncation = describe_truncation(
+        content, decoded_s=duration_s, announced_s=announced / sample_rate
+    )
     return Examination(
-        problem=_describe_samples(samples, announced),
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        duration_s=len(samples) / sample_rate,
+        problem="; ".join(filter(None, [_describe_samples(samples), truncation])),
+        sha256=hashlib.sha256(content).hexdigest(),
+        duration_s=duration_s,
         sample_rate=sample_rate,
         channels=samples.shape[1],
     )
 
 
-def _describe_samples(samples: np.ndarray, announced: int) -> str:
+def _describe_samples(samples: np.ndarray) -> str:
     if len(samples) == 0:
         return "empty: no audio in it"
-    if len(samples) < announced:
-        return f"truncated: {len(samples)} of {announced} samples can be decoded"
     if not np.isfinite(samples).all():
         return "samples that are not numbers"
     peak = np.abs(samples).max()
@@ -170,16 +176,17 @@ def refuse_excess(excluded: pd.DataFrame, n_clips: int, max_excluded: float) -> 
     EmotraceError
         Listing every excluded clip and its reason.
     """
-    if len(excluded) <= max_excluded * n_clips and len(excluded) < n_clips:
+    # Divided, and not max_excluded * n_clips: 0.29 * 100 is less than 29.
+    if len(excluded) < n_clips and len(excluded) / n_clips <= max_excluded:
         return
+    if len(excluded) == n_clips:
+        summary = f"none of the {n_clips} clips can be used:"
+        hint = "mend them, or look whether the corpus block of the config names the right folder"
+    else:
+        summary = (
+            f"{len(excluded)} of {n_clips} clips cannot be used, more than "
+            f"corpus.max_excluded = {max_excluded:g} tolerates:"
+        )
+        hint = "mend or remove them, or raise corpus.max_excluded to leave them out"
     lines = [f"  {row.clip_id} ({row.path}): {row.reason}" for row in excluded.itertuples()]
-    raise EmotraceError(
-        "\n".join(
-            [
-                f"{len(excluded)} of {n_clips} clips cannot be used, more than "
-                f"corpus.max_excluded = {max_excluded:g} tolerates:",
-                *lines,
-            ]
-        ),
-        hint="mend or remove them, or raise corpus.max_excluded to leave them out",
-    )
+    raise EmotraceError("\n".join([summary, *lines]), hint=hint)

@@ -8,10 +8,10 @@ emotion that a listener perceives is planted by this rule::
     valence = 0.30 mode + 0.24 consonance + 0.14 register + 0.10 brightness
 
 - tempo: 58 to 158 beats per minute, 96 at 0.
-- loudness: the level, -35 to -13 dB re full scale.
+- loudness: gain, such that the level is about -35 to -13 dB re full scale.
 - brightness: the cutoff of a low-pass filter over everything, 600 Hz to 11 kHz.
 - mode: -1 dark minor, -0.4 minor with major chords, 0.4 major with minor chords, 1 plain major.
-- consonance: below 0.4 tones are detuned and beat, sound is overdriven and noisy; below -0.2
+- consonance: below 0.4 tones are detuned and beat, sound is overdriven and noisy; below -0.22
   chords gain clashing notes.
 - register: the chords and the melody move by a fifth up or down, the bass by less.
 

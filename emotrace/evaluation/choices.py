@@ -95,9 +95,11 @@ def spread_clips(annotations: pd.DataFrame) -> list[str]:
         From high to low arousal, positive valence first.
     """
     means = annotations.groupby("clip_id")[list(TARGETS)].mean()
-    centred = (means - means.mean()) / means.std().replace(0, 1)
+    centred = (means - means.mean()) / means.std(ddof=0).replace(0, 1)
+    # The nearer of its two borders tells how far a clip is inside a quadrant; a sum would
+    # prefer clips that are extreme in one emotion alone.
     chosen = [
-        (centred * np.array(signs)).sum(axis=1).idxmax()
+        (centred * np.array(signs)).min(axis=1).idxmax()
         for signs in itertools.product((1, -1), repeat=2)
     ]
     return list(dict.fromkeys(chosen))

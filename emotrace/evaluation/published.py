@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CORPUS = "emomusic"
+PUBLISHED_BASELINE = "LSTM_400"
 
 
 @dataclass(frozen=True)

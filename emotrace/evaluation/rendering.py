@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
 
-from emotrace.evaluation.tables import NOTHING, Table
+from emotrace.evaluation.tables import Cell, Row, Score, Table
 
-LATEX_SYMBOLS = {"R2": "$R^2$", "tau": r"$\tau$", NOTHING: "--"}
+MINUS = "−"
+NOTHING = "–"
+"""What a cell shows for a figure that is not a number."""
+
+LATEX_SYMBOLS = {"R2": "$R^2$", "tau": r"$\tau$"}
+LATEX_COLUMNS = {"text": "l", "figure": "r", "scored": r"r@{\hspace{2pt}}r"}
+LATEX_HEADS = {"figure": r"\multicolumn{1}{c}{%s}", "scored": r"\multicolumn{2}{c}{%s}"}
+LATEX_ROLES = {"chosen": r"\textbf{%s}", "published": r"\textit{%s}"}
+
+HTML_SPANS = {"scored": ' colspan="2"'}
 HTML_SYMBOLS = {"R2": "R<sup>2</sup>", "tau": "<i>τ</i>"}
 
 LATEX_ESCAPES = {
@@ -22,6 +32,8 @@ LATEX_ESCAPES = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    MINUS: "$-$",
+    NOTHING: "--",
 }
 
 PAGE = """<!doctype html>
@@ -33,12 +45,19 @@ PAGE = """<!doctype html>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem; margin: 2rem auto;
        padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 0.5rem 0 2.5rem; font-variant-numeric: tabular-nums; }}
-table {{ border-top: 2px solid #222; border-bottom: 2px solid #222; }}
-thead tr:last-child th {{ border-bottom: 1px solid #222; }}
+h2 {{ font-size: 1.1rem; max-width: 48rem; }}
+table {{ border-collapse: collapse; margin: 0.5rem 0 2.5rem; font-variant-numeric: tabular-nums;
+        border-top: 2px solid #222; border-bottom: 2px solid #222; }}
+thead th {{ border-bottom: 1px solid #222; }}
 th, td {{ padding: 0.25rem 0.9rem; text-align: left; white-space: nowrap; }}
-th[colspan] {{ text-align: center; color: #555; font-weight: 500; }}
-tbody tr:hover {{ background: #f2f5f8; }}
+th.figure, td.figure {{ text-align: right; }}
+th.scored {{ text-align: center; }}
+td.scored {{ padding-right: 0.2rem; }}
+td.interval {{ padding-left: 0.2rem; font-size: 0.85em; color: #666; text-align: right; }}
+tr.chosen td {{ background: #fff3cd; }}
+tr.chosen td:first-child {{ font-weight: bold; }}
+tr.published td {{ color: #666; font-style: italic; padding-top: 0; }}
+tbody tr:hover td {{ background: #f2f5f8; }}
 .scroll {{ overflow-x: auto; }}
 </style>
 </head>
@@ -69,24 +88,25 @@ def render_latex(tables: Sequence[Table], note: str) -> str:
 
 
 def _render_latex_table(table: Table, note: str) -> str:
-    columns = "l" * len(table.header)
+    kinds = _find_kinds(table)
+    specification = "".join(LATEX_COLUMNS[kind] for kind in kinds)
+    header = [
+        _escape_latex(name) if kind == "text" else LATEX_HEADS[kind] % _escape_latex(name)
+        for name, kind in zip(table.header, kinds, strict=True)
+    ]
     lines = [
         r"\begin{table}[htbp]",
         r"\centering",
         rf"\caption{{{_escape_latex(table.caption)}}}",
         rf"\label{{tab:{table.label}}}",
+        r"\par\smallskip",
         r"\footnotesize",
         r"\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        rf"\begin{{tabular}}{{@{{}}{specification}@{{}}}}",
         r"\toprule",
-        _join_latex(
-            rf"\multicolumn{{{span}}}{{c}}{{{_escape_latex(name)}}}" if name else "&" * (span - 1)
-            for name, span in table.groups
-        ),
-        *_rule_groups(table.groups),
-        _join_latex(map(_escape_latex, table.header)),
+        _join_latex(header),
         r"\midrule",
-        *(_join_latex(map(_escape_latex, row)) for row in table.rows),
+        *(_render_latex_row(row, kinds) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         rf"\par\smallskip\begin{{minipage}}{{\linewidth}}\scriptsize {_escape_latex(note)}"
@@ -97,13 +117,45 @@ def _render_latex_table(table: Table, note: str) -> str:
     return "\n".join(lines)
 
 
-def _rule_groups(groups: Sequence[tuple[str, int]]) -> list[str]:
-    rules, first = [], 1
-    for name, span in groups:
-        if name:
-            rules.append(rf"\cmidrule(lr){{{first}-{first + span - 1}}}")
-        first += span
-    return rules
+def _find_kinds(table: Table) -> list[str]:
+    """Tell of each column whether it holds text, figures, or scores with intervals."""
+    return [_find_kind(column) for column in zip(*(row.cells for row in table.rows), strict=True)]
+
+
+def _find_kind(column: Sequence[Cell]) -> str:
+    if any(isinstance(cell, Score) and cell.interval for cell in column):
+        return "scored"
+    return "text" if all(isinstance(cell, str) for cell in column) else "figure"
+
+
+def _render_latex_row(row: Row, kinds: Sequence[str]) -> str:
+    cells = []
+    for cell, kind in zip(row.cells, kinds, strict=True):
+        value, interval = map(_escape_latex, _write_cell(cell))
+        if kind == "text" and value and row.role in LATEX_ROLES:
+            value = LATEX_ROLES[row.role] % value
+        cells.append(value)
+        if kind == "scored":
+            cells.append(rf"\scriptsize {interval}" if interval else "")
+    return _join_latex(cells)
+
+
+def _write_cell(cell: Cell) -> tuple[str, str]:
+    """Write a cell's figure or text, and its interval."""
+    if not isinstance(cell, Score):
+        return str(cell), ""
+    if cell.interval is None:
+        return _write_number(cell.value), ""
+    return _write_number(cell.value), f"[{', '.join(map(_write_number, cell.interval))}]"
+
+
+def _write_number(value: float) -> str:
+    """Write two decimals and, as the paper does, no zero before the point."""
+    if math.isnan(value):
+        return NOTHING
+    digits = f"{abs(value):.2f}" if abs(value) < 100 else f"{abs(value):.0f}"
+    sign = MINUS if value < 0 and float(digits) > 0 else ""
+    return sign + digits.removeprefix("0")
 
 
 def _join_latex(cells: Sequence[str] | map) -> str:
@@ -137,19 +189,27 @@ def render_html(tables: Sequence[Table], note: str, *, title: str) -> str:
 
 
 def _render_html_table(table: Table) -> str:
-    groups = "".join(
-        f'<th colspan="{span}">{_escape_html(name)}</th>' for name, span in table.groups
+    kinds = _find_kinds(table)
+    header = "".join(
+        f'<th class="{kind}"{HTML_SPANS.get(kind, "")}>{_escape_html(name)}</th>'
+        for name, kind in zip(table.header, kinds, strict=True)
     )
-    header = "".join(f"<th>{_escape_html(name)}</th>" for name in table.header)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{_escape_html(cell)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
+    rows = "\n".join(_render_html_row(row, kinds) for row in table.rows)
     return (
         f'<h2 id="{table.label}">{_escape_html(table.caption)}</h2>\n'
-        f'<div class="scroll"><table>\n<thead><tr>{groups}</tr>\n<tr>{header}</tr></thead>\n'
+        f'<div class="scroll"><table>\n<thead><tr>{header}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody>\n</table></div>"
     )
+
+
+def _render_html_row(row: Row, kinds: Sequence[str]) -> str:
+    cells = ""
+    for cell, kind in zip(row.cells, kinds, strict=True):
+        value, interval = map(_escape_html, _write_cell(cell))
+        classes = "figure scored" if kind == "scored" else kind
+        cells += f'<td class="{classes}">{value}</td>'
+        cells += f'<td class="interval">{interval}</td>' if kind == "scored" else ""
+    return f'<tr class="{row.role}">{cells}</tr>'
 
 
 def _escape_html(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -10,14 +11,49 @@ from emotrace import TARGETS
 from emotrace.evaluation.choices import choose_best
 from emotrace.evaluation.published import (
     CORPUS,
+    PUBLISHED_BASELINE,
     Published,
     find_published,
     find_published_best,
     name_kind,
 )
 
-NOTHING = "–"
-"""What a cell without a figure shows."""
+METRICS_SHOWN = ("r2", "tau", "mae")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure in a cell.
+
+    Parameters
+    ----------
+    value : float
+    interval : tuple of float, optional
+        Its lower and upper end.
+    """
+
+    value: float
+    interval: tuple[float, float] | None = None
+
+
+Cell = str | int | Score
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        As many as the table has columns; "" where there is nothing to say.
+    role : {"ours", "chosen", "published"}
+        ``chosen`` is set off from the other models; ``published`` rows belong to
+        the row above them.
+    """
+
+    cells: list[Cell]
+    role: str = "ours"
 
 
 @dataclass(frozen=True)
@@ -29,18 +65,15 @@ class Table:
     label : str
         Short name, for references.
     caption : str
-    groups : list of (str, int)
-        Headings above the header and how many columns each spans.
     header : list of str
         ``R2`` and ``tau`` are typeset by the renderer.
-    rows : list of list of str
+    rows : list of Row
     """
 
     label: str
     caption: str
-    groups: list[tuple[str, int]]
     header: list[str]
-    rows: list[list[str]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,23 +134,22 @@ def build_tables(metrics: pd.DataFrame, about: Circumstances) -> list[Table]:
 
 
 def build_selection_table(metrics: pd.DataFrame, target: str, about: Circumstances) -> Table:
-    """Compare all models on one feature set; the chosen one is marked."""
+    """Compare all models on one feature set; the chosen one is set off."""
     rows = _select(metrics, target, about.feature_set)
     chosen = choose_best(rows)["model"]
     table = Table(
         label=f"model-selection-{target}",
-        caption=f"Model selection, {target}: all models on {about.feature_set}. "
-        "* marks the model chosen on the inner validation part.",
-        groups=[("", 1), ("Ours", 4), *_head_published(about)],
-        header=["Model", "R2", "tau", "MAE", "Validation R2", *_name_published(about)],
+        caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the model "
+        "with the highest R2 on the inner validation part, which is the one chosen.",
+        header=["Model", "R2", "tau", "MAE", "Validation R2"],
     )
     for _, row in rows.iterrows():
-        name = f"{row['model']}{' *' if row['model'] == chosen else ''}"
-        name += " (baseline)" if row["model"] == about.baseline else ""
+        name = row["model"] + (" (baseline)" if row["model"] == about.baseline else "")
+        role = "chosen" if row["model"] == chosen else "ours"
+        scores = [*_show_scores(row), Score(row["validation_r2"])]
+        table.rows.append(Row([name, *scores], role))
         published = find_published(target, about.feature_set, row["model"])
-        table.rows.append(
-            [name, *_show_scores(row), f"{row['validation_r2']:.2f}", *_show(published, about)]
-        )
+        table.rows.extend(_show_published(published, about, ["published"], [""]))
     return table
 
 
@@ -127,21 +159,25 @@ def build_best_table(metrics: pd.DataFrame, about: Circumstances) -> Table:
         label="best-results",
         caption=f"Best results across models on {about.feature_set}: of each kind the model "
         "chosen on the inner validation part"
-        + (", beside the best published one." if about.has_published else "."),
-        groups=[("", 3), ("Ours", 3), *_head_published(about, with_model=True)],
-        header=["Target", "Kind", "Model", "R2", "tau", "MAE"]
-        + _name_published(about, with_model=True),
+        + (", and below it the best published one." if about.has_published else "."),
+        header=["Target", "Kind", "Sizes", "R2", "tau", "MAE"],
     )
     for target in TARGETS:
         rows = _select(metrics, target, about.feature_set)
         kinds = rows["model"].map(name_kind)
         baseline = rows[rows["model"] == about.baseline].iloc[0]
-        published = find_published(target, about.feature_set, "LSTM_400")
-        table.rows.append(_row_of_kind(target, "baseline", baseline, published, about))
+        family = baseline["model"].partition("_")[0]
+        published = find_published(target, about.feature_set, PUBLISHED_BASELINE)
+        shown = [(f"baseline {family}", baseline, published)]
         for kind in dict.fromkeys(kinds):
             published = find_published_best(target, about.feature_set, kind)
-            best = choose_best(rows[kinds == kind])
-            table.rows.append(_row_of_kind(target, kind, best, published, about))
+            shown.append((kind, choose_best(rows[kinds == kind]), published))
+        for number, (kind, row, published) in enumerate(shown):
+            names = ["" if number else target, kind, _name_sizes(row["model"])]
+            table.rows.append(Row([*names, *_show_scores(row)]))
+            if published is not None:
+                names = ["", "published", _name_sizes(published.model)]
+                table.rows.extend(_show_published(published, about, names))
     return table
 
 
@@ -150,40 +186,41 @@ def build_feature_table(metrics: pd.DataFrame, target: str, about: Circumstances
     table = Table(
         label=f"feature-sets-{target}",
         caption=f"Feature sets, {target}: of each set the one-layer AT model (where there is "
-        "none, the model) chosen on the inner validation part.",
-        groups=[("", 3), ("Ours", 3), *_head_published(about, with_model=True)],
-        header=["Features", "#", "Model", "R2", "tau", "MAE"]
-        + _name_published(about, with_model=True),
+        "none, the model) chosen on the inner validation part"
+        + (", and below it the best published one-layer AT." if about.has_published else "."),
+        header=["Features", "#", "Model", "R2", "tau", "MAE"],
     )
     for feature_set in dict.fromkeys(metrics["feature_set"]):
         rows = _select(metrics, target, feature_set)
         attentive = rows[rows["model"].map(name_kind) == "AT, one layer"]
         best = choose_best(attentive if len(attentive) else rows)
+        names = [feature_set, int(best["n_features"]), best["model"]]
+        table.rows.append(Row([*names, *_show_scores(best)]))
         published = find_published_best(target, feature_set, "AT, one layer")
-        table.rows.append(
-            [
-                feature_set,
-                str(best["n_features"]),
-                best["model"],
-                *_show_scores(best),
-                *_show(published, about, with_model=True),
-            ]
-        )
+        if published is not None:
+            table.rows.extend(_show_published(published, about, ["published", "", published.model]))
     return table
 
 
 def write_note(metrics: pd.DataFrame, about: Circumstances) -> str:
     """State corpus, protocol, clips, seeds and exclusions in a few sentences."""
     first = metrics.iloc[0]
+    n_seeds, n_constant = first["n_seeds"], metrics["constant_clips"].sum()
     sentences = [
         f"Corpus {about.corpus}: {about.n_corpus_clips} clips, {about.n_excluded} left out as "
         f"broken{_describe_offset(about.offset_s)}.",
         f"Protocol {first['protocol']}: scored on {first['n_clips']} clips "
         f"({first['n_frames']} frames), {_describe_protocol(first['protocol'])}.",
-        f"Scores are means over {first['n_seeds']} seeds; brackets hold 95 % song-level "
-        f"bootstrap intervals ({about.n_samples} samples). R2, MAE pooled over frames; tau is "
-        "Kendall's tau-b per clip, averaged over clips.",
+        f"Scores are {f'means over {n_seeds} seeds' if n_seeds > 1 else 'of one seed'}; brackets "
+        f"hold 95 % song-level bootstrap intervals ({about.n_samples} samples). R2 and MAE are "
+        "pooled over frames; tau is Kendall's tau-b per clip, averaged over clips.",
     ]
+    if n_constant:
+        n_traces = (metrics["n_clips"] * metrics["n_seeds"]).sum()
+        sentences.append(
+            f"Where truth or prediction never moves, tau counts as 0: {n_constant} of the "
+            f"{n_traces} predictions of a clip behind all tables."
+        )
     if about.has_published:
         sentences.append(
             "Published: Chaki et al., ISMIR 2020; ten random folds of the full 45 s clips, where "
@@ -199,7 +236,7 @@ def tabulate_scores(metrics: pd.DataFrame, about: Circumstances) -> pd.DataFrame
         find_published(row.target, row.feature_set, row.model) if about.has_published else None
         for row in metrics.itertuples()
     ]
-    for metric in ("r2", "tau", "mae"):
+    for metric in METRICS_SHOWN:
         values = [None if result is None else getattr(result, metric) for result in found]
         tidy[f"published_{metric}"] = pd.array(values, dtype="Float64")
     return tidy
@@ -209,43 +246,28 @@ def _select(metrics: pd.DataFrame, target: str, feature_set: str) -> pd.DataFram
     return metrics[(metrics["target"] == target) & (metrics["feature_set"] == feature_set)]
 
 
-def _row_of_kind(
-    target: str, kind: str, row: pd.Series, published: Published | None, about: Circumstances
-) -> list[str]:
+def _show_scores(row: pd.Series) -> list[Score]:
     return [
-        target,
-        kind,
-        row["model"],
-        *_show_scores(row),
-        *_show(published, about, with_model=True),
+        Score(row[metric], (row[f"{metric}_low"], row[f"{metric}_high"]))
+        for metric in METRICS_SHOWN
     ]
 
 
-def _show_scores(row: pd.Series) -> list[str]:
-    return [
-        f"{row[metric]:.2f} [{row[f'{metric}_low']:.2f}, {row[f'{metric}_high']:.2f}]"
-        for metric in ("r2", "tau", "mae")
-    ]
-
-
-def _show(
-    published: Published | None, about: Circumstances, *, with_model: bool = False
-) -> list[str]:
-    if not about.has_published:
+def _show_published(
+    published: Published | None,
+    about: Circumstances,
+    before: list[Cell],
+    after: Sequence[Cell] = (),
+) -> list[Row]:
+    """Return the row of a published result, or none where nothing comparable was published."""
+    if published is None or not about.has_published:
         return []
-    if published is None:
-        return [NOTHING] * (4 if with_model else 3)
-    figures = [f"{value:.2f}" for value in (published.r2, published.tau, published.mae)]
-    return [published.model, *figures] if with_model else figures
+    scores = [Score(getattr(published, metric)) for metric in METRICS_SHOWN]
+    return [Row([*before, *scores, *after], "published")]
 
 
-def _head_published(about: Circumstances, *, with_model: bool = False) -> list[tuple[str, int]]:
-    return [("Published", 4 if with_model else 3)] if about.has_published else []
-
-
-def _name_published(about: Circumstances, *, with_model: bool = False) -> list[str]:
-    names = [*(["Model"] if with_model else []), "R2", "tau", "MAE"]
-    return names if about.has_published else []
+def _name_sizes(model: str) -> str:
+    return model.partition("_")[2]
 
 
 def _describe_offset(offset_s: float) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from emotrace.models import build_model
 
@@ -78,17 +77,14 @@ def fit_model(
         dropout=settings["dropout"],
         feedback=settings["feedback"],
     ).to(fit.features.device)
-    averaged = AveragedModel(
-        model, multi_avg_fn=get_ema_multi_avg_fn(settings["averaging"]), use_buffers=False
-    )
     optimiser = _build_optimiser(model, settings)
     order = torch.Generator().manual_seed(seed)
     fitted = Fitted(model)
     stopper = _Stopper(settings["patience"], settings["min_improvement"])
     best_weights: dict[str, Tensor] = {}
     for epoch in range(1, settings["max_epochs"] + 1):
-        fit_loss = _run_epoch(model, averaged, fit, optimiser, settings["batch_size"], order)
-        predictions, _ = predict(averaged.module, validation)
+        fit_loss = _run_epoch(model, fit, optimiser, settings["batch_size"], order)
+        predictions, _ = predict(model, validation)
         loss, r2 = _score(predictions, validation)
         fitted.history.append(
             {
@@ -99,7 +95,7 @@ def fit_model(
             }
         )
         if fitted.best["epoch"] == epoch:
-            best_weights = {key: value.clone() for key, value in averaged.module.state_dict().items()}
+            best_weights = {key: value.clone() for key, value in model.state_dict().items()}
         if stopper.is_over(loss):
             break
     model.load_state_dict(best_weights)
@@ -163,7 +159,6 @@ def _build_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.opt
 
 def _run_epoch(
     model: nn.Module,
-    averaged: AveragedModel,
     part: Part,
     optimiser: torch.optim.Optimizer,
     batch_size: int,
@@ -179,7 +174,6 @@ def _run_epoch(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        averaged.update_parameters(model)
         n_frames = int(valid.sum())
         total += loss.item() * n_frames
         frames += n_frames

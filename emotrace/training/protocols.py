@@ -10,6 +10,9 @@ import pandas as pd
 
 from emotrace.errors import EmotraceError
 
+SPLITS = ("development", "evaluation")
+"""What the protocol ``official`` trains on, and what it tests."""
+
 PARTITION_SEED = 584
 """Draws the folds; the same for all models and seeds, so that they are compared on equal clips."""
 
@@ -58,9 +61,11 @@ def make_folds(
         If the corpus lacks the splits, clips or artists that the protocol needs.
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
+    if protocol == "official":
+        clips = _keep_split_clips(clips)
     artists = _name_artists(clips)
     if protocol == "official":
-        tests = [_find_evaluation_clips(clips)]
+        tests = [np.flatnonzero(clips["split"] == "evaluation")]
     elif protocol == "artist":
         tests = _divide_groups(artists, n_folds)
     else:
@@ -85,16 +90,16 @@ def _name_artists(clips: pd.DataFrame) -> np.ndarray:
     return artists.where(artists != "", "\0" + clips["clip_id"]).to_numpy(dtype=object)
 
 
-def _find_evaluation_clips(clips: pd.DataFrame) -> np.ndarray:
-    counts = clips["split"].value_counts()
-    if not {"development", "evaluation"} <= set(counts.index):
-        found = ", ".join(sorted(repr(split) for split in counts.index))
+def _keep_split_clips(clips: pd.DataFrame) -> pd.DataFrame:
+    """Leave out clips of no split: no one said that they may be trained on."""
+    found = set(clips["split"].dropna())
+    if not set(SPLITS) <= found:
         raise EmotraceError(
             "protocol.name: official needs clips of the splits 'development' and 'evaluation', "
-            f"but the corpus has {found}",
+            f"but the corpus has {', '.join(sorted(map(repr, found))) or 'no splits'}",
             hint="fill the column split of the clips, or set protocol.name to artist",
         )
-    return np.flatnonzero(clips["split"] == "evaluation")
+    return clips[clips["split"].isin(SPLITS)].reset_index(drop=True)
 
 
 def _divide_clips(n_clips: int, n_folds: int) -> list[np.ndarray]:

@@ -15,6 +15,9 @@ from emotrace.errors import EmotraceError
 
 KEYS = ("clip_id", "time_s")
 
+TIME_TOLERANCE_S = 1e-3
+"""Times of one frame may differ by this much: some are written as 30.000001, some rounded."""
+
 
 @dataclass
 class Sequences:
@@ -27,7 +30,8 @@ class Sequences:
     ----------
     clip_ids : list of str
     times : numpy.ndarray, shape (clips, frames)
-        Seconds on the annotation's time line.
+        Seconds on the annotation's time line, exactly as the annotations give them, so
+        that predictions find their truth again.
     valid : numpy.ndarray of bool, shape (clips, frames)
     features : numpy.ndarray, shape (clips, frames, features), float32
     labels : numpy.ndarray, shape (clips, frames, targets), float32
@@ -71,9 +75,7 @@ def load_sequences(
     """
     annotations = pd.read_parquet(annotations_path, columns=[*KEYS, *TARGETS])
     keys, matrix = read_feature_table(features_path)
-    keys["row"] = np.arange(len(keys))
-    frames = keys.merge(_on_grid(annotations), on=["clip_id", "microseconds"])
-    frames = frames[frames["clip_id"].isin(set(clip_ids))]
+    frames = _match_frames(annotations[annotations["clip_id"].isin(set(clip_ids))], keys)
     missing = sorted(set(clip_ids) - set(frames["clip_id"]))
     if missing:
         raise EmotraceError(
@@ -93,12 +95,12 @@ def read_feature_table(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
     Returns
     -------
     keys : pandas.DataFrame
-        ``clip_id``, ``time_s`` and ``microseconds``, the time as a whole number.
+        ``clip_id`` and ``time_s``.
     matrix : numpy.ndarray, shape (rows, features), float32
     """
     file = pq.ParquetFile(path)
     keys = file.read(columns=list(KEYS)).to_pandas()
-    keys["clip_id"] = keys["clip_id"].astype(str)
+    keys = keys.astype({"clip_id": str, "time_s": np.float64})
     names = [name for name in file.schema_arrow.names if name not in KEYS]
     matrix = np.empty((len(keys), len(names)), dtype=np.float32)
     row = 0
@@ -107,12 +109,20 @@ def read_feature_table(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
         block = np.stack([column.to_numpy() for column in columns])  # (features, rows)
         matrix[row : row + block.shape[1]] = block.T
         row += block.shape[1]
-    return _on_grid(keys), matrix
+    return keys, matrix
 
 
-def _on_grid(table: pd.DataFrame) -> pd.DataFrame:
-    microseconds = (table["time_s"] * 1e6).round().astype("int64")
-    return table.assign(microseconds=microseconds).drop(columns="time_s")
+def _match_frames(annotations: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+    """Give each annotation the row of its frame in the feature table, or leave it out."""
+    frames = pd.merge_asof(
+        annotations.sort_values("time_s"),
+        keys.assign(row=np.arange(len(keys))).sort_values("time_s"),
+        on="time_s",
+        by="clip_id",
+        direction="nearest",
+        tolerance=TIME_TOLERANCE_S,
+    )
+    return frames.dropna(subset="row").astype({"row": np.intp})
 
 
 def _pad_clips(frames: pd.DataFrame, matrix: np.ndarray, clip_ids: Sequence[str]) -> Sequences:
@@ -126,9 +136,9 @@ def _pad_clips(frames: pd.DataFrame, matrix: np.ndarray, clip_ids: Sequence[str]
         labels=np.zeros((*shape, len(TARGETS)), dtype=np.float32),
     )
     for number, clip_id in enumerate(clip_ids):
-        clip = clips[clip_id].sort_values("microseconds")
+        clip = clips[clip_id]  # in order of time, as matched
         span = slice(0, len(clip))
-        sequences.times[number, span] = clip["microseconds"] / 1e6
+        sequences.times[number, span] = clip["time_s"]
         sequences.valid[number, span] = True
         sequences.features[number, span] = matrix[clip["row"]]
         sequences.labels[number, span] = clip[list(TARGETS)]

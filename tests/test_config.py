@@ -1,0 +1,144 @@
+"""The config says what it means, and refuses what it does not know by naming it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from emotrace.config import Config, load_config
+from emotrace.config_files import render_schema, render_yaml
+from emotrace.errors import EmotraceError
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = yaml.safe_load((ROOT / "config.schema.json").read_text(encoding="utf-8"))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_models_yaml_and_schema_agree() -> None:
+    assert (ROOT / "config.yaml").read_text(encoding="utf-8") == render_yaml()
+    assert (ROOT / "config.schema.json").read_text(encoding="utf-8") == render_schema()
+    written = read_yaml(ROOT / "config.yaml")
+    jsonschema.validate(written, SCHEMA)
+    assert load_config(written) == Config()
+    assert set(written) == set(Config.model_fields)
+
+
+def test_every_field_is_described() -> None:
+    for name, block in [("Config", SCHEMA), *SCHEMA["$defs"].items()]:
+        for key, field in block["properties"].items():
+            # A block's own description stands where it is defined.
+            described = SCHEMA["$defs"][field["$ref"].split("/")[-1]] if "$ref" in field else field
+            assert described.get("description"), f"{name}.{key}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("experiments/*.yaml")), ids=lambda path: path.stem
+)
+def test_experiments_are_valid(path: Path) -> None:
+    jsonschema.validate(read_yaml(path), SCHEMA)
+    load_config(read_yaml(path))
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({"seed": [1]}, "seed: no such key (value [1]); did you mean seeds?"),
+        ({"corpus": {"name": "emomusik"}}, "corpus.name: 'emomusik' is no corpus; did you mean"),
+        (
+            {"corpus": {"name": "demo", "n_clip": 3}},
+            "corpus.n_clip: no such key (value 3); did you mean n_clips?",
+        ),
+        (
+            {"runs": [{"feature_sets": ["compare"], "models": ["LTSM_64"]}]},
+            "runs.0.models.0: 'LTSM_64' is no model; did you mean LSTM_64?",
+        ),
+        (
+            {"runs": [{"feature_sets": ["chroma_cqtt"], "models": ["AT_64"]}]},
+            "runs.0.feature_sets.0: 'chroma_cqtt' is no feature set; did you mean chroma_cqt?",
+        ),
+        (
+            {"evaluation": {"baseline": "LSTM_46"}},
+            "evaluation.baseline: 'LSTM_46' is no model that runs trains on compare; did you mean",
+        ),
+        ({"overrides": {"AT_46": {}}}, "overrides.AT_46: 'AT_46' is no model or family in runs"),
+        (
+            {"overrides": {"AT": {"droput": 0.1}}},
+            "overrides.AT.droput: no such key (value 0.1); did you mean dropout?",
+        ),
+        (
+            {"training": {"dropout": 1.5}},
+            "training.dropout: Input should be less than 1 (value 1.5",
+        ),
+        ({"seeds": [1, 1]}, "seeds: each seed may be named once"),
+        (
+            {"corpus": {"name": "manifest", "clips": "c", "annotations": "a"}}
+            | {"features": {"hop": 1}},
+            "features.hop: no such key (value 1); did you mean hop_s?",
+        ),
+    ],
+)
+def test_refusal_names_key_value_and_nearest(raw: dict[str, Any], expected: str) -> None:
+    with pytest.raises(EmotraceError) as refused:
+        load_config(raw)
+    assert expected in str(refused.value)
+
+
+def test_all_errors_are_listed_at_once() -> None:
+    with pytest.raises(EmotraceError) as refused:
+        load_config({"seed": 1, "protocol": {"fold": 3}})
+    assert "seed: no such key" in str(refused.value)
+    assert "protocol.fold: no such key" in str(refused.value)
+
+
+def test_equal_settings_are_equal_however_they_are_written() -> None:
+    one = load_config({"training": {"dropout": 0, "patience": 4}, "figures": {"clips": [584]}})
+    other = load_config(
+        {"figures": {"clips": ["584"]}, "training": {"patience": 4, "dropout": 0.0}}
+    )
+    assert repr(one.model_dump(mode="json")) == repr(other.model_dump(mode="json"))
+
+
+def test_overrides_apply_to_family_then_to_model() -> None:
+    config = load_config(
+        {
+            "training": {"dropout": 0.1},
+            "overrides": {"AT_64": {"patience": 3}, "AT": {"dropout": 0.2, "patience": 2}},
+        }
+    )
+    chosen = {
+        model: (settings["dropout"], settings["patience"])
+        for model in ("AT_64", "AT_32", "BAT_64")
+        for settings in [config.training_of(model)]
+    }
+    patience = Config().training.patience
+    assert chosen == {"AT_64": (0.2, 3), "AT_32": (0.2, 2), "BAT_64": (0.1, patience)}
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    heavy = ["numpy", "pandas", "torch", "librosa", "opensmile", "matplotlib", "dask", "scipy"]
+    code = (
+        "import sys, emotrace.planning, emotrace.provenance; "
+        f"print(*set({heavy}) & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout == b"\n"
+
+
+def test_conda_files_hold_the_pinned_versions() -> None:
+    pinned = {
+        line.split("==")[0].split("[")[0]: line
+        for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
+        if "==" in line
+    }
+    for path in sorted(ROOT.glob("envs/*.yaml")):
+        for requirement in read_yaml(path)["dependencies"][-1]["pip"]:
+            assert requirement == pinned[requirement.split("==")[0]], path.name

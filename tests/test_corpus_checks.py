@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from emotrace.corpus.checks import Examination, examine_audio, find_problems, refuse_excess
+from emotrace.errors import EmotraceError
+from emotrace.frames import FrameGrid
+
+NOBODY = 65534
+GRID = FrameGrid(window_s=0.5, hop_s=0.5)
+
+
+def make_noise(seconds: float = 3.0) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.5, 0.5, round(seconds * 44_100)).astype(np.float32)
+
+
+def write(path: Path, samples: np.ndarray, *, container: str, encoding: str | None = None) -> None:
+    soundfile.write(path, samples, 44_100, format=container, subtype=encoding)
+
+
+def spoil(value: float) -> np.ndarray:
+    samples = make_noise()
+    samples[1000] = value
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "missing file"),
+        (lambda path: path.mkdir(), "unreadable: Is a directory"),
+        (lambda path: path.touch(), "empty file (0 bytes)"),
+        (
+            lambda path: path.write_bytes(np.random.default_rng(0).bytes(9999)),
+            "cannot be read as audio (Format not recognised.)",
+        ),
+        (
+            lambda path: path.write_text("<html><title>404 Not Found</title></html>"),
+            "cannot be read as audio (Format not recognised.)",
+        ),
+        (lambda path: write(path, make_noise(0), container="WAV"), "empty: no audio in it"),
+        (
+            lambda path: write(path, 1e-5 * make_noise(), container="WAV", encoding="FLOAT"),
+            "silent: peak 5e-06 of full scale",
+        ),
+        (lambda path: write(path, 0 * make_noise(), container="MP3"), "silent: peak 0"),
+        (
+            lambda path: write(path, spoil(np.nan), container="WAV", encoding="FLOAT"),
+            "samples that are not numbers",
+        ),
+        (
+            lambda path: write(path, spoil(-np.inf), container="WAV", encoding="FLOAT"),
+            "samples that are not numbers",
+        ),
+    ],
+)
+def test_broken_file_gives_a_reason(
+    tmp_path: Path, make: Callable[[Path], object], reason: str
+) -> None:
+    path = tmp_path / "clip.wav"
+    make(path)
+    assert examine_audio(str(path)).problem.startswith(reason)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.4])
+@pytest.mark.parametrize(
+    ("container", "encoding", "reason"),
+    [
+        ("WAV", "PCM_16", "truncated: "),
+        ("WAV", "FLOAT", "truncated: "),
+        ("WAVEX", "PCM_24", "truncated: "),
+        ("AIFF", "PCM_16", "truncated: "),
+        ("FLAC", "PCM_16", "cannot be read as audio (Error : flac decoder lost sync.)"),
+        ("OGG", "VORBIS", "truncated: "),
+        ("OGG", "OPUS", "truncated: "),
+        ("MP3", "MPEG_LAYER_III", "truncated: "),
+    ],
+)
+def test_truncated_file_is_noticed_and_a_whole_one_passes(
+    tmp_path: Path, container: str, encoding: str, reason: str, share: float
+) -> None:
+    path = tmp_path / "clip"
+    if encoding == "OPUS":
+        soundfile.write(path, make_noise(), 48_000, format=container, subtype=encoding)
+    else:
+        write(path, make_noise(), container=container, encoding=encoding)
+    assert examine_audio(str(path)).problem == ""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert examine_audio(str(path)).problem.startswith(reason)
+
+
+def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_path: Path) -> None:
+    # Their headers count the encoder's delay in, so that even whole files decode to less.
+    full = sorted((real_music / "emomusic-full/clips").glob("*.mp3"))
+    excerpt = real_music / "emomusic-excerpts/clips/584.mp3"
+    assert full
+    cut = tmp_path / "cut.mp3"
+    for path in [*full[:4], excerpt]:
+        assert examine_audio(str(path)).problem == ""
+        content = path.read_bytes()
+        cut.write_bytes(content[: int(0.97 * len(content))])
+        assert examine_audio(str(cut)).problem.startswith("truncated: ")
+
+
+def test_file_without_permission_gives_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    write(path, make_noise(), container="WAV")
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)  # root may read everything
+    try:
+        assert examine_audio(str(path)).problem == "unreadable: Permission denied"
+    finally:
+        os.seteuid(user)
+
+
+def build_annotations(clip_id: str, times: list[float], **columns: list[float]) -> pd.DataFrame:
+    fine = dict.fromkeys(("arousal", "valence"), 0.5)
+    return pd.DataFrame({"clip_id": clip_id, "time_s": times} | fine | columns)
+
+
+def test_every_problem_is_found_in_one_pass() -> None:
+    fine = Examination(duration_s=3.0)
+    missing = Examination("missing file")
+    times = [15.0, 15.5, 16.0]
+    nan = float("nan")
+    # clip, what its file turned out to be, its annotations, reasons
+    cases = [
+        ("fine", fine, build_annotations("fine", times), ""),
+        ("edges", fine, build_annotations("edges", times, arousal=[-1, 0, 1]), ""),
+        ("gone", missing, build_annotations("gone", times), "missing file"),
+        ("unrated", fine, None, "no annotations"),
+        ("gone, unrated", missing, None, "missing file; no annotations"),
+        (
+            "nan",
+            fine,
+            build_annotations("nan", times, valence=[0, nan, 0]),
+            "valence is not a number at 15.5 s",
+        ),
+        (
+            "far",
+            missing,
+            build_annotations("far", times, arousal=[-1.01, 0.5, 2], valence=[nan, 0, 0]),
+            "missing file; arousal is out of range at 15 s and 1 times more; "
+            "valence is not a number at 15 s",
+        ),
+        ("again", fine, build_annotations("again", [15, 15.5, 15.5]), "annotated twice at 15.5 s"),
+        (
+            "between",
+            fine,
+            build_annotations("between", [15, 15.5, 16.25]),
+            "annotated between the frames of features.hop_s=0.5 at 16.25 s",
+        ),
+        (
+            "short",
+            Examination(duration_s=0.74),
+            build_annotations("short", times),
+            "too short: 0.74 s of audio from second 15 on cover 1 annotated frames, 2 are needed",
+        ),
+        (
+            "elsewhere",
+            fine,
+            build_annotations("elsewhere", [0.0, 0.5, 1.0]),
+            "too short: 3.00 s of audio from second 15 on cover 0 annotated frames, 2 are needed",
+        ),
+        ("twin", fine, build_annotations("twin", times), "duplicate clip_id"),
+        ("twin", missing, None, "missing file; duplicate clip_id"),
+    ]
+    ids, examinations, annotations, reasons = zip(*cases, strict=True)
+    clips = pd.DataFrame({"clip_id": ids, "path": [f"{clip}.wav" for clip in ids]}).assign(
+        offset_s=15.0
+    )
+    excluded = find_problems(clips, pd.concat(annotations), examinations, GRID)
+    expected = [
+        [clip, f"{clip}.wav", reason] for clip, reason in zip(ids, reasons, strict=True) if reason
+    ]
+    assert {tuple(row) for row in excluded.to_numpy().tolist()} == {tuple(row) for row in expected}
+    assert len(excluded) == len(expected)
+
+
+def list_excluded(n_excluded: int) -> pd.DataFrame:
+    rows = [(f"clip {n}", f"{n}.wav", "silent; no annotations") for n in range(n_excluded)]
+    return pd.DataFrame(rows, columns=["clip_id", "path", "reason"])
+
+
+@pytest.mark.parametrize(
+    # 0.29 * 100 and 0.07 * 100 are not whole in floating point.
+    ("n_excluded", "n_clips", "max_excluded"),
+    [(0, 5, 0.0), (1, 20, 0.05), (29, 100, 0.29), (7, 100, 0.07), (4, 5, 1.0)],
+)
+def test_as_many_as_tolerated_may_be_left_out(
+    n_excluded: int, n_clips: int, max_excluded: float
+) -> None:
+    refuse_excess(list_excluded(n_excluded), n_clips, max_excluded)
+
+
+@pytest.mark.parametrize(
+    ("n_excluded", "n_clips", "max_excluded", "message"),
+    [
+        (1, 5, 0.0, "1 of 5 clips cannot be used, more than corpus.max_excluded = 0 tolerates"),
+        (30, 100, 0.29, "30 of 100 clips cannot be used, more than corpus.max_excluded = 0.29"),
+        (5, 5, 1.0, "none of the 5 clips can be used"),
+    ],
+)
+def test_more_than_tolerated_stops_with_the_whole_list(
+    n_excluded: int, n_clips: int, max_excluded: float, message: str
+) -> None:
+    with pytest.raises(EmotraceError) as refused:
+        refuse_excess(list_excluded(n_excluded), n_clips, max_excluded)
+    lines = str(refused.value).splitlines()
+    assert lines[0].startswith(message)
+    assert lines[1:-1] == [
+        f"  clip {n} ({n}.wav): silent; no annotations" for n in range(n_excluded)
+    ]
+    assert lines[-1].startswith("hint: ")

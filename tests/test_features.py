@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import opensmile
+import pytest
+from librosa import feature
+
+from emotrace.features import list_feature_sets, load_feature_set
+from emotrace.features.extraction import Request, extract_clip
+from emotrace.features.sound import Sound
+from emotrace.frames import FrameGrid
+
+RATE = 44_100
+GRID = FrameGrid(window_s=0.5, hop_s=0.5)
+OVERLAPPING = FrameGrid(window_s=1.0, hop_s=0.5)
+SIZES = {"compare": 6373, "chroma": 24, "cqt": 252, "chroma_cqt": 276, "spectral": 197}
+
+
+def compose(seconds: float) -> np.ndarray:
+    """Mix gliding and steady tones, a beat and noise, so that no two frames are alike."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    tones = [np.sin(2 * np.pi * 110 * times), np.sin(2 * np.pi * (300 + 40 * times) * times)]
+    beat = np.exp(-8 * (times % 0.37))
+    noise = np.random.default_rng(1).normal(size=len(times))
+    return (0.2 * tones[0] + beat * (0.2 * tones[1] + 0.05 * noise)).astype(np.float32)
+
+
+def place(samples: np.ndarray, grid: FrameGrid = GRID) -> Sound:
+    return Sound(samples, RATE, grid.count_frames(0, len(samples) / RATE), grid)
+
+
+def extract(name: str, sound: Sound) -> dict[str, np.ndarray]:
+    """Return the values of each column, (frames,)."""
+    module = load_feature_set(name)
+    values = module.extract_frames(sound)
+    columns = module.column_names()
+    assert values.dtype == np.float32
+    assert values.shape == (sound.n_frames, len(columns))
+    return dict(zip(columns, values.T, strict=True))
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    return compose(4.3)
+
+
+# Names, in the place where they belong.
+
+
+def test_feature_sets_have_their_sizes_and_unique_columns() -> None:
+    names = {name: load_feature_set(name).column_names() for name in list_feature_sets()}
+    assert {name: len(columns) for name, columns in names.items()} == SIZES
+    assert all(len(set(columns)) == len(columns) for columns in names.values())
+
+
+@pytest.mark.parametrize(
+    ("frequency", "pitch_class", "bin_name"),
+    [
+        (440.0, "A", "cqt_A4"),
+        (261.626, "C", "cqt_C4"),
+        (1975.533, "B", "cqt_B6"),
+        (440.0 * 2 ** (1 / 36), "A", "cqt_A4+33"),
+        (155.563 * 2 ** (2 / 36), "E", "cqt_D#3+67"),
+    ],
+)
+def test_tone_is_found_under_its_name(frequency: float, pitch_class: str, bin_name: str) -> None:
+    times = np.arange(2 * RATE) / RATE
+    sound = place((0.5 * np.sin(2 * np.pi * frequency * times)).astype(np.float32))
+
+    def find_largest(columns: dict[str, np.ndarray], kind: str) -> str:
+        kept = {name: values[1] for name, values in columns.items() if name.startswith(kind)}
+        return max(kept, key=kept.__getitem__)
+
+    both, spectral = extract("chroma_cqt", sound), extract("spectral", sound)
+    assert find_largest(both, "cqt_") == bin_name
+    for columns in (both, spectral):
+        assert find_largest(columns, "chroma_stft_") == f"chroma_stft_{pitch_class}"
+        assert find_largest(columns, "chroma_cqt_") == f"chroma_cqt_{pitch_class}"
+    assert find_largest(spectral, "chroma_cens_") == f"chroma_cens_{pitch_class}"
+    assert spectral["spectral_centroid"][1] == pytest.approx(frequency, rel=0.02)
+    assert spectral["rms"][1] == pytest.approx(0.5 / np.sqrt(2), rel=0.01)
+    assert spectral["zero_crossing_rate"][1] == pytest.approx(2 * frequency / RATE, rel=0.02)
+
+
+# Values, against the libraries called directly.
+
+Fine = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def number(prefix: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{prefix}_{row}": fine for row, fine in enumerate(values)}
+
+
+def name_pitches(prefix: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    notes = librosa.key_to_notes("C:maj", unicode=False)
+    return {f"{prefix}_{note}": fine for note, fine in zip(notes, values, strict=True)}
+
+
+def compute_chroma(y: np.ndarray) -> dict[str, np.ndarray]:
+    constant_q = feature.chroma_cqt(y=y, sr=RATE, bins_per_octave=36, tuning=0.0)
+    return name_pitches("chroma_stft", feature.chroma_stft(y=y, sr=RATE)) | name_pitches(
+        "chroma_cqt", constant_q
+    )
+
+
+def compute_cqt(y: np.ndarray) -> dict[str, np.ndarray]:
+    fine = np.abs(librosa.cqt(y, sr=RATE, n_bins=252, bins_per_octave=36))
+    # From C1 on in thirds of a semitone; librosa itself says which note a frequency is.
+    names = []
+    for frequency in librosa.cqt_frequencies(
+        252, fmin=librosa.note_to_hz("C1"), bins_per_octave=36
+    ):
+        third = round(3 * librosa.hz_to_midi(frequency))
+        note = librosa.midi_to_note(third // 3, unicode=False)
+        names.append("cqt_" + note + ("", "+33", "+67")[third % 3])
+    return dict(zip(names, fine, strict=True))
+
+
+def compute_spectral(y: np.ndarray) -> dict[str, np.ndarray]:
+    given = {"y": y, "sr": RATE}
+    cens = feature.chroma_cens(**given, bins_per_octave=36, tuning=0.0)
+    return {
+        **compute_chroma(y),
+        **name_pitches("chroma_cens", cens),
+        **number("mfcc", feature.mfcc(**given, n_mfcc=20)),
+        "rms": feature.rms(y=y)[0],
+        **number("mel", feature.melspectrogram(**given)),
+        "spectral_centroid": feature.spectral_centroid(**given)[0],
+        "spectral_bandwidth": feature.spectral_bandwidth(**given)[0],
+        **number("spectral_contrast", feature.spectral_contrast(**given)),
+        "spectral_flatness": feature.spectral_flatness(y=y)[0],
+        "spectral_rolloff": feature.spectral_rolloff(**given)[0],
+        "zero_crossing_rate": feature.zero_crossing_rate(y)[0],
+    }
+
+
+def average(fine: np.ndarray, grid: FrameGrid, n_frames: int) -> list[float]:
+    """Average over each window, one value after the other."""
+    means = []
+    for frame in range(n_frames):
+        start = frame * grid.hop_s
+        inside = [
+            value for i, value in enumerate(fine) if start <= i * 512 / RATE < start + grid.window_s
+        ]
+        means.append(sum(inside) / len(inside))
+    return means
+
+
+@pytest.mark.parametrize("grid", [GRID, OVERLAPPING], ids=["paper", "overlapping"])
+@pytest.mark.parametrize(
+    ("name", "compute"),
+    [
+        ("chroma", compute_chroma),
+        ("cqt", compute_cqt),
+        ("chroma_cqt", lambda y: compute_chroma(y) | compute_cqt(y)),
+        ("spectral", compute_spectral),
+    ],
+)
+def test_librosa_sets_are_means_of_what_librosa_computes(
+    samples: np.ndarray, name: str, compute: Fine, grid: FrameGrid
+) -> None:
+    sound = place(samples, grid)
+    columns, expected = extract(name, sound), compute(samples)
+    assert list(columns) == list(expected)
+    for column, values in columns.items():
+        means = average(expected[column], grid, sound.n_frames)
+        np.testing.assert_allclose(values, means, rtol=2e-4, atol=1e-6, err_msg=column)
+
+
+@pytest.mark.parametrize("grid", [GRID, OVERLAPPING], ids=["paper", "overlapping"])
+def test_compare_is_what_opensmile_computes(
+    samples: np.ndarray, grid: FrameGrid, tmp_path: Path
+) -> None:
+    options = tmp_path / "frames.conf"
+    options.write_text(
+        f"frameMode = fixed\nframeSize = {grid.window_s}\nframeStep = {grid.hop_s}\n"
+        "frameCenterSpecial = left\n"
+    )
+    smile = opensmile.Smile(
+        opensmile.FeatureSet.ComParE_2016,
+        opensmile.FeatureLevel.Functionals,
+        options={"frameModeFunctionalsConf": str(options)},
+    )
+    expected = smile.process_signal(np.pad(samples, (0, 2 * RATE)), RATE)
+    sound = place(samples, grid)
+    columns = extract("compare", sound)
+    assert list(columns) == list(expected.columns)
+    # More silence behind the end is no other music, except to the last window.
+    np.testing.assert_array_equal(
+        np.stack(list(columns.values()), axis=1)[:-1],
+        expected.to_numpy(np.float32)[: sound.n_frames - 1],
+    )
+
+
+@pytest.mark.parametrize("grid", [GRID, OVERLAPPING], ids=["paper", "overlapping"])
+def test_compare_means_are_those_of_the_descriptors_in_each_window(
+    samples: np.ndarray, grid: FrameGrid
+) -> None:
+    descriptors = opensmile.Smile(
+        opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.LowLevelDescriptors
+    ).process_signal(samples, RATE)
+    columns = extract("compare", place(samples, grid))
+    # Of these openSMILE takes all 10 ms frames, not only the voiced ones.
+    names = ["pcm_RMSenergy_sma", "pcm_zcr_sma", "mfcc_sma[3]", "pcm_fftMag_spectralCentroid_sma"]
+    starts = 10 * np.arange(len(descriptors))  # ms
+    for name in names:
+        for frame in range(6):  # the windows that the descriptors cover to their end
+            first = 1000 * frame * grid.hop_s
+            inside = (starts >= first) & (starts < first + 1000 * grid.window_s)
+            mean = descriptors.loc[inside, name].mean()
+            # One descriptor more or less changes the mean by some 1e-3.
+            assert columns[f"{name}_amean"][frame] == pytest.approx(mean, rel=1e-5), name
+
+
+# The grid of frames.
+
+
+@pytest.mark.parametrize(
+    ("grid", "offset_s", "duration_s", "first", "n_frames"),
+    [
+        (GRID, 0, 45.02, 0, 90),
+        (GRID, 0, 45.0, 0, 90),
+        (GRID, 30, 10.019, 60, 20),
+        (GRID, 29.98, 10.019, 60, 20),
+        (GRID, 30, 10.0, 60, 20),
+        (GRID, 30, 9.75, 60, 20),
+        (GRID, 30, 9.74, 60, 19),
+        (GRID, -0.2, 1.0, 0, 2),
+        (GRID, 0, 0.2, 0, 0),
+        (OVERLAPPING, 0, 10.0, 0, 20),
+        (OVERLAPPING, 0, 9.99, 0, 19),
+        (FrameGrid(0.1, 0.1), 0.3, 0.7, 3, 7),
+    ],
+)
+def test_frames_that_the_audio_covers(
+    grid: FrameGrid, offset_s: float, duration_s: float, first: int, n_frames: int
+) -> None:
+    assert grid.first_frame(offset_s) == first
+    assert grid.count_frames(offset_s, duration_s) == n_frames
+
+
+@pytest.mark.parametrize("name", ["compare", "chroma"])
+@pytest.mark.parametrize("seconds", [10.0, 0.25])
+def test_every_covered_frame_has_a_row(name: str, seconds: float) -> None:
+    columns = extract(name, place(compose(seconds)))
+    assert {len(values) for values in columns.values()} == {20 if seconds == 10.0 else 1}
+    assert all(np.isfinite(values).all() for values in columns.values())
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_shortest_window_of_the_config_works(name: str) -> None:
+    grid = FrameGrid(window_s=0.051, hop_s=0.051)
+    columns = extract(name, place(compose(1.076), grid))  # the last window is half covered
+    assert all(np.isfinite(values).all() for values in columns.values())
+
+
+# Whole clips.
+
+
+def write(path: Path, samples: np.ndarray) -> str:
+    import soundfile
+
+    soundfile.write(path, samples, RATE, subtype="FLOAT", format="WAV")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["compare", "spectral"])
+def test_excerpt_has_the_features_of_the_same_seconds(name: str, tmp_path: Path) -> None:
+    music = compose(9.0)
+    whole = write(tmp_path / "whole.wav", music)
+    excerpt = write(tmp_path / "excerpt.wav", music[round(1.98 * RATE) :])
+    expected = extract_clip(Request(name, "whole", whole, 0.0, GRID))
+    found = extract_clip(Request(name, "excerpt", excerpt, 1.98, GRID))
+    np.testing.assert_array_equal(expected.times, np.arange(18) / 2)
+    np.testing.assert_array_equal(found.times, np.arange(4, 18) / 2)
+    # The lowest filters of the constant-Q transform reach 0.8 s across the border.
+    a, b = expected.values[6:], found.values[2:]
+    print(name, np.nanmax(np.abs(a - b) / (np.abs(expected.values).std(axis=0) + 1e-9), axis=0))
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_real_music_has_twenty_finite_frames(name: str, real_music: Path) -> None:
+    path = str(real_music / "emomusic-excerpts/clips/584.mp3")
+    clip = extract_clip(Request(name, "584", path, 30.0, GRID))
+    np.testing.assert_array_equal(clip.times, np.arange(60, 80) / 2)
+    assert clip.values.shape == (20, SIZES[name])
+    assert np.isfinite(clip.values).all()
+    assert np.abs(clip.values).max() < 1e30  # what infinity becomes
+    assert (clip.values.std(axis=0) > 0).mean() > 0.9

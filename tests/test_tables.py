@@ -1,0 +1,312 @@
+"""Tables say what was measured, beside what was published, and can be printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emotrace import TARGETS
+from emotrace.evaluation.published import RESULTS
+from emotrace.evaluation.rendering import render_html, render_latex
+from emotrace.evaluation.tables import (
+    Circumstances,
+    Row,
+    Score,
+    Table,
+    build_best_table,
+    build_feature_table,
+    build_selection_table,
+    build_tables,
+    tabulate_scores,
+    write_note,
+)
+
+DEMO = Circumstances(
+    corpus="demo",
+    n_corpus_clips=47,
+    n_excluded=1,
+    offset_s=0.0,
+    feature_set="compare",
+    baseline="LSTM_400",
+    n_samples=2000,
+)
+EMOMUSIC = replace(DEMO, corpus="emomusic", n_corpus_clips=744, n_excluded=0, offset_s=30.0)
+
+PUBLISHED_GRID = [
+    *(f"LSTM_{sizes}" for sizes in ("128", "300", "400", "512", "700", "1024", "2048")),
+    *(f"LSTM_{sizes}" for sizes in ("700_128", "700_400", "2048_1024", "2048_1024_700")),
+    *(f"AT_{units}" for units in (32, 64, 128, 300, 400, 512, 700, 1024, 2048)),
+    *(f"AT_{sizes}" for sizes in ("300_128", "400_128", "1024_400", "2048_1024")),
+    "AT_2048_1024_512",
+    *(f"BAT_{sizes}" for sizes in ("400", "1024", "2048", "300_128", "400_128", "1024_400")),
+    *(f"BAT_{sizes}" for sizes in ("1024_512", "2048_1024", "2048_1024_512")),
+    *(f"Transformer_{layers}" for layers in (1, 2, 4)),
+]
+RUNS = [
+    ("compare", "LSTM_400"),
+    ("compare", "AT_300"),
+    ("compare", "AT_65"),
+    ("chroma", "AT_64"),
+    ("chroma", "AT_32"),
+]
+
+
+def make_metrics(runs: list[tuple[str, str]], **constants: object) -> pd.DataFrame:
+    """Make up scores; validation rises where the tested R2 falls."""
+    random = np.random.default_rng(5)
+    rows = []
+    for target in TARGETS:
+        for number, (feature_set, model) in enumerate(runs):
+            scores = {"r2": 0.70 - 0.01 * number, "tau": 0.08 - 0.004 * number, "mae": 0.138}
+            row = {
+                "experiment": "made_up",
+                "target": target,
+                "feature_set": feature_set,
+                "n_features": {"compare": 6373}.get(feature_set, 24),
+                "model": model,
+                "protocol": "official",
+                "n_clips": 125,
+                "n_frames": 2500,
+                "n_seeds": 3,
+                "constant_clips": 0,
+                "validation_r2": 0.40 + 0.01 * number,
+            }
+            for metric, value in scores.items():
+                low, high = value - random.uniform(0.08, 0.12, 2) * (1, -1)
+                row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows).assign(**constants)
+
+
+def find_rows(table: Table, role: str) -> list[list[object]]:
+    return [row.cells for row in table.rows if row.role == role]
+
+
+def list_values(cells: list[object]) -> list[float]:
+    return [cell.value for cell in cells if isinstance(cell, Score)]
+
+
+def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2() -> None:
+    metrics = make_metrics(RUNS)
+    for target in TARGETS:
+        table = build_selection_table(metrics, target, DEMO)
+        assert [row.cells[0] for row in table.rows] == ["LSTM_400 (baseline)", "AT_300", "AT_65"]
+        assert [cells[0] for cells in find_rows(table, "chosen")] == ["AT_65"]
+        features = build_feature_table(metrics, target, DEMO)
+        assert [(row.cells[0], row.cells[2]) for row in features.rows] == [
+            ("compare", "AT_65"),
+            ("chroma", "AT_32"),
+        ]
+    best = build_best_table(metrics, DEMO)
+    assert [row.cells[1:3] for row in best.rows[:3]] == [
+        ["baseline LSTM", "400"],
+        ["LSTM, one layer", "400"],
+        ["AT, one layer", "65"],
+    ]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_published_figures_stand_below_exactly_their_configuration(target: str) -> None:
+    runs = [("compare", model) for model in PUBLISHED_GRID] + [("chroma", "AT_64")]
+    table = build_selection_table(make_metrics(runs), target, EMOMUSIC)
+    found = {}
+    for above, row in zip(table.rows, table.rows[1:], strict=False):
+        if row.role == "published":
+            found[above.cells[0].removesuffix(" (baseline)")] = list_values(row.cells)
+    assert found == {
+        result.model: [result.r2, result.tau, result.mae]
+        for result in RESULTS
+        if result.target == target and result.feature_set == "compare"
+    }
+
+
+def test_published_best_figures_are_those_of_the_paper() -> None:
+    runs = [("compare", model) for model in PUBLISHED_GRID] + [("chroma", "AT_64")]
+    best = build_best_table(make_metrics(runs), EMOMUSIC)
+    published = [(cells[2], *list_values(cells)) for cells in find_rows(best, "published")]
+    assert published == [
+        ("400", 0.60, 0.14, 0.11),
+        ("1024", 0.73, 0.12, 0.12),
+        ("700_128", 0.69, 0.20, 0.12),
+        ("300", 0.75, 0.15, 0.13),
+        ("2048_1024", 0.78, 0.24, 0.11),
+        ("1024", 0.55, 0.04, 0.12),
+        ("2048_1024", 0.58, 0.06, 0.12),
+        ("2", 0.64, 0.61, 0.27),
+        ("400", 0.29, 0.08, 0.16),
+        ("700", 0.39, 0.10, 0.15),
+        ("2048_1024", 0.29, 0.17, 0.15),
+        ("400", 0.53, 0.08, 0.16),
+        ("300_128", 0.51, 0.04, 0.16),
+        ("2048", 0.16, 0.13, 0.15),
+        ("400_128", 0.21, 0.16, 0.14),
+        ("1", 0.12, 0.11, 0.10),
+    ]
+    features = build_feature_table(make_metrics(runs), "arousal", EMOMUSIC)
+    chroma = find_rows(features, "published")[-1]
+    assert (chroma[2], list_values(chroma)) == ("AT_64", [0.15, 0.04, 0.19])
+
+
+def test_other_corpora_show_nothing_published() -> None:
+    metrics = make_metrics(RUNS)
+    for table in build_tables(metrics, DEMO):
+        assert not find_rows(table, "published")
+    assert tabulate_scores(metrics, DEMO)["published_r2"].isna().all()
+    assert "ublished" not in write_note(metrics, DEMO)
+    tidy = tabulate_scores(metrics, EMOMUSIC).set_index(["target", "feature_set", "model"])
+    assert tidy["published_r2"].dropna().to_dict() == {
+        ("arousal", "compare", "LSTM_400"): 0.60,
+        ("arousal", "compare", "AT_300"): 0.75,
+        ("arousal", "chroma", "AT_64"): 0.15,
+        ("valence", "compare", "LSTM_400"): 0.29,
+        ("valence", "chroma", "AT_64"): 0.01,
+    }
+
+
+@pytest.mark.parametrize(
+    ("about", "constants", "sayings"),
+    [
+        (DEMO, {}, ["Corpus demo: 47 clips, 1 left out", "125 clips", "means over 3 seeds"]),
+        (EMOMUSIC, {}, ["Corpus emomusic: 744 clips", "from second 30 on", "ISMIR 2020"]),
+        (DEMO, {"protocol": "artist"}, ["Protocol artist", "no artist on both sides"]),
+        (DEMO, {"protocol": "paper", "n_seeds": 1}, ["Protocol paper", "optimistic", "one seed"]),
+        (DEMO, {"constant_clips": 2}, ["tau counts as 0: 20 of the 3750"]),
+    ],
+)
+def test_note_states_the_circumstances(
+    about: Circumstances, constants: dict[str, object], sayings: list[str]
+) -> None:
+    note = write_note(make_metrics(RUNS, **constants), about)
+    assert [saying for saying in sayings if saying not in note] == []
+
+
+def split_latex_rows(latex: str) -> list[tuple[int, list[int]]]:
+    """Return for each tabular how many columns it specifies and how many each row fills."""
+    tabulars = []
+    for specification, body in re.findall(
+        r"\\begin\{tabular\}\{([^\n]*)\}\n(.*?)\\end\{tabular\}", latex, flags=re.DOTALL
+    ):
+        columns = len(re.sub(r"@\{(?:[^{}]|\{[^{}]*\})*\}", "", specification))
+        rows = [row for row in body.split("\n") if row.endswith(r"\\")]
+        spans = [
+            sum(
+                int(span[1]) if (span := re.match(r"\s*\\multicolumn\{(\d+)\}", cell)) else 1
+                for cell in re.split(r"(?<!\\)&", row)
+            )
+            for row in rows
+        ]
+        tabulars.append((columns, spans))
+    return tabulars
+
+
+def test_latex_escapes_what_is_special_and_fills_every_row() -> None:
+    runs = [("compare", "LSTM_400"), (r"50%_&#$~^{\x}", "AT_64")]
+    latex = render_latex(build_tables(make_metrics(runs), EMOMUSIC), r"100 % of a_b & #1 \x")
+    escaped = r"50\%\_\&\#\$\textasciitilde{}\textasciicircum{}\{\textbackslash{}x\}"
+    assert latex.count(escaped) == 2
+    assert r"100 \% of a\_b \& \#1 \textbackslash{}x" in latex
+    tabulars = split_latex_rows(latex)
+    assert len(tabulars) == 5
+    for columns, spans in tabulars:
+        assert len(spans) > 1
+        assert set(spans) == {columns}
+
+
+def test_numbers_are_written_alike_wherever_they_lie() -> None:
+    table = Table("label", "caption", ["Model", "R2", "MAE"])
+    values = (0.634, -0.05, -0.001, 1.2, -8.64, -2542.49, float("nan"))
+    table.rows.extend(
+        Row(["AT_64", Score(value, (value, value)), Score(value)]) for value in values
+    )
+    latex = render_latex([table], "")
+    shown = [line.split("&")[-1].strip(" \\") for line in latex.split("\n") if "AT" in line]
+    assert shown == [".63", "$-$.05", ".00", "1.20", "$-$8.64", "$-$2542", "--"]
+
+
+class TableReader(HTMLParser):
+    """Reads a page back as rows of text, widths in columns, and classes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.widths: list[int] = []
+        self.classes: list[str] = []
+        self.headings: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.text = "" if tag in ("td", "th", "h1", "h2") else self.text
+        if tag == "tr":
+            self.rows.append([])
+            self.widths.append(0)
+            self.classes.append(dict(attrs).get("class") or "")
+        if tag in ("td", "th"):
+            self.widths[-1] += int(dict(attrs).get("colspan") or 1)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self.rows[-1].append(self.text)
+        if tag in ("h1", "h2"):
+            self.headings.append(self.text)
+
+
+def test_page_holds_the_same_rows_and_escapes_names() -> None:
+    tables = build_tables(make_metrics(RUNS), EMOMUSIC)
+    page = TableReader(render_html(tables[:1], "a < b & c", title="<script>x</script>"))
+    assert page.headings[0] == "<script>x</script>"
+    assert page.rows[0] == ["Model", "R2", "τ", "MAE", "Validation R2"]
+    assert len(set(page.widths)) == 1
+    names = [cells[0] for cells in page.rows[1:]]
+    assert names == ["LSTM_400 (baseline)", "published", "AT_300", "published", "AT_65"]
+    assert page.classes[1:] == ["ours", "published", "ours", "published", "chosen"]
+    assert page.rows[2] == ["published", ".60", "", ".14", "", ".11", "", ""]
+
+
+@pytest.fixture
+def latex_compiler() -> str:
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        reason = "pdflatex is not installed, so tables.tex cannot be compiled"
+        if os.environ.get("EMOTRACE_REQUIRE_ALL"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return compiler
+
+
+@pytest.mark.parametrize("name", ["every model of the paper", "special characters"])
+def test_latex_compiles_and_fits_an_ordinary_page(
+    name: str, latex_compiler: str, tmp_path: Path
+) -> None:
+    if name == "every model of the paper":
+        sets = ["chroma", "cqt", "chroma_cqt", "spectral"]
+        runs = [("compare", model) for model in PUBLISHED_GRID]
+        runs += [(feature_set, f"AT_{units}") for feature_set in sets for units in (64, 128)]
+        metrics = make_metrics(runs, protocol="paper", constant_clips=1)
+        metrics[["r2", "r2_low"]] -= 0.75  # minus signs take room too
+    else:
+        metrics = make_metrics([*RUNS, (r"50%_&#$~^{\x}", "AT_64")])
+    tables = build_tables(metrics, EMOMUSIC)
+    latex = render_latex(tables, write_note(metrics, EMOMUSIC))
+    (tmp_path / "tables.tex").write_text(latex, encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        r"\documentclass[a4paper,10pt]{article}\usepackage{booktabs}"
+        r"\begin{document}\input{tables.tex}\end{document}"
+    )
+    command = [latex_compiler, "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    assert (tmp_path / "paper.pdf").is_file(), printed
+    assert "Overfull" not in printed, printed
+    assert "Float too large" not in printed, printed

@@ -1,0 +1,234 @@
+"""The workflow from end to end, as a user runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from emotrace.config import TrainingSettings
+from emotrace.training.fitting import fit_model, predict
+from emotrace.training.job import prepare_fold
+from emotrace.training.protocols import make_folds
+from emotrace.training.sequences import load_sequences
+from tests.workflow import ROOT, run_snakemake, succeed
+
+DEMO: dict[str, Any] = {
+    "runs": [
+        {"feature_sets": ["compare"], "models": ["LSTM_64", "AT_64", "BAT_64", "Transformer_1"]},
+        {"feature_sets": ["chroma"], "models": ["AT_64"]},
+    ],
+    "seeds": [1],
+}
+
+TINY = {
+    "runs": [{"feature_sets": ["chroma"], "models": ["LSTM_4", "AT_4"]}],
+    "evaluation": {"feature_set": "chroma", "baseline": "LSTM_4", "bootstrap_samples": 100},
+    "training": {"max_epochs": 2},
+    "seeds": [1],
+}
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working directory of a finished run on the demo corpus."""
+    directory = tmp_path_factory.mktemp("demo")
+    succeed(run_snakemake(directory, "all", config=DEMO))
+    return directory
+
+
+def test_everything_promised_is_there(demo: Path) -> None:
+    figures = ["curves", "error_histograms", "chromagrams", "attended_frames"]
+    figures += ["attention_maps_AT", "attention_maps_BAT"]
+    results = demo / "results"
+    for figure in figures:
+        assert (results / f"figures/{figure}.png").stat().st_size > 10_000
+        assert (results / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
+    for table in ("tables.tex", "tables.csv", "tables.html", "metrics.parquet"):
+        assert (results / table).stat().st_size > 500
+    assert pd.read_csv(results / "corpus/excluded.csv").empty
+    weights = sorted(path.name for path in results.glob("runs/compare/AT_64/weights/*.safetensors"))
+    assert weights == ["arousal_fold0_seed1.safetensors", "valence_fold0_seed1.safetensors"]
+
+
+def test_attention_learns_the_demo_corpus(demo: Path) -> None:
+    table = pd.read_csv(demo / "results/tables.csv")
+    rows = [
+        (target, feature_set, model)
+        for block in DEMO["runs"]
+        for feature_set in block["feature_sets"]
+        for model in block["models"]
+        for target in ("arousal", "valence")
+    ]
+    keys = ["target", "feature_set", "model"]
+    assert sorted(table[keys].itertuples(index=False, name=None)) == sorted(rows)
+    assert {"experiment", "n_features", "protocol", "r2", "tau", "mae"} <= set(table.columns)
+    scores = table.set_index(keys)["r2"]
+    assert scores["arousal", "compare", "AT_64"] >= 0.6
+    assert scores["valence", "compare", "AT_64"] >= 0.3
+
+
+def test_shuffled_labels_cannot_be_learnt(demo: Path) -> None:
+    results = demo / "results"
+    clips = pd.read_parquet(results / "corpus/clips.parquet")
+    sequences = load_sequences(
+        results / "features/compare.parquet",
+        results / "corpus/annotations.parquet",
+        list(clips["clip_id"]),
+    )
+    sequences.labels = np.random.default_rng(0).permutation(sequences.labels)
+    (fold,) = make_folds(clips, protocol="official", n_folds=2, validation_share=0.2, seed=1)
+    settings = TrainingSettings(max_epochs=20).model_dump()
+    _, parts = prepare_fold(sequences, fold, settings, torch.device("cpu"))
+    for fit, validation, test in parts.values():
+        predictions, _ = predict(fit_model("AT_64", fit, validation, settings, 1).model, test)
+        error = ((predictions - test.labels) ** 2).mean() / test.labels.var(correction=0)
+        assert 1 - error.item() < 0.2
+
+
+def test_second_run_does_nothing(demo: Path) -> None:
+    assert "Nothing to be done" in succeed(run_snakemake(demo, "all", config=DEMO))
+    for path in [*demo.glob("results/**/*.parquet"), *demo.glob("resources/**/*.csv")]:
+        path.touch()
+    assert "Nothing to be done" in succeed(run_snakemake(demo, "all", config=DEMO))
+
+
+def test_added_model_trains_nothing_else(demo: Path) -> None:
+    first, second = DEMO["runs"]
+    more = DEMO | {"runs": [first, second | {"models": ["AT_64", "LSTM_4"]}]}
+    planned = succeed(run_snakemake(demo, "tables", "--dry-run", "--quiet", "rules", config=more))
+    assert count_jobs(planned) == {
+        "train_model": 1,
+        "evaluate_models": 1,
+        "build_tables": 1,
+        "tables": 1,
+        "total": 4,
+    }
+
+
+def count_jobs(printed: str) -> dict[str, int]:
+    lines = printed.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
+    return {name: int(count) for name, count in (line.split() for line in lines)}
+
+
+def test_report_holds_tables_and_figures(demo: Path) -> None:
+    succeed(run_snakemake(demo, "--report", "report.html", config=DEMO))
+    report = (demo / "report.html").read_text(encoding="utf-8")
+    assert "arousal and valence over time" in report
+    assert "all tables" in report
+
+
+def test_workflow_is_lint_clean() -> None:
+    command = [sys.executable, "-m", "snakemake", "--lint"]
+    linted = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"figures": {"clips": ["demo_1", "demo_07"]}}, "'demo_1' is no clip of the corpus demo"),
+        ({"corpus": {"name": "emomusic", "path": "nowhere"}}, "corpus.path: there is no /"),
+        ({"seds": [1]}, "seds: no such key (value [1]); did you mean seeds?"),
+    ],
+)
+def test_wrong_config_is_refused_before_any_job(
+    tmp_path: Path, config: dict[str, Any], expected: str
+) -> None:
+    refused = run_snakemake(tmp_path, "all", config=config)
+    printed = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert expected in printed
+    assert "hint: " in printed
+    assert "Traceback" not in printed
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> dict[str, Any]:
+    """A corpus of six clips on a scale of 1 to 9; two of them are broken."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (3 * 44_100, 2))
+    clips, annotations = ["clip_id,path"], ["clip_id,time_s,arousal,valence"]
+    names = ["one", "two's", "три", "four 4", "silent", "missing"]
+    for number, name in enumerate(names):
+        if name != "missing":
+            samples = noise * (name != "silent")
+            soundfile.write(tmp_path / f"{name}.wav", samples, 44_100)
+        clips.append(f"{number:03d},{name}.wav")
+        annotations += [f"{number:03d},{time / 2},{1 + number},{9 - number}" for time in range(6)]
+    (tmp_path / "clips.csv").write_text("\n".join(clips), encoding="utf-8")
+    (tmp_path / "annotations.csv").write_text("\n".join(annotations), encoding="utf-8")
+    return {
+        "name": "manifest",
+        "clips": str(tmp_path / "clips.csv"),
+        "annotations": str(tmp_path / "annotations.csv"),
+        "annotation_scale": [1, 9],
+    }
+
+
+def test_broken_clips_are_listed_and_left_out(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    config = {"corpus": manifest | {"max_excluded": 0.4}}
+    succeed(run_snakemake(tmp_path / "run", "corpus", config=config))
+    corpus = tmp_path / "run/results/corpus"
+    excluded = pd.read_csv(corpus / "excluded.csv", dtype="str").set_index("clip_id")["reason"]
+    assert excluded["004"].startswith("silent")
+    assert excluded["005"] == "missing file"
+    assert len(excluded) == 2
+    assert pd.read_parquet(corpus / "clips.parquet")["clip_id"].tolist() == [
+        "000",
+        "001",
+        "002",
+        "003",
+    ]
+    annotations = pd.read_parquet(corpus / "annotations.parquet")
+    assert annotations["arousal"].unique().tolist() == [-1.0, -0.75, -0.5, -0.25]
+    assert annotations["valence"].unique().tolist() == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    refused = run_snakemake(tmp_path / "run", "corpus", config={"corpus": manifest})
+    printed = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "2 of 6 clips cannot be used, more than corpus.max_excluded = 0.05" in printed
+    assert "silent: peak" in printed
+    assert "missing.wav): missing file" in printed
+    assert "Traceback" not in printed
+
+
+def test_failed_download_says_what_to_do(tmp_path: Path) -> None:
+    # Nothing listens on port 9 (discard) of this machine.
+    corpus = {"name": "emomusic", "url": "http://127.0.0.1:9/"}
+    refused = run_snakemake(tmp_path, "corpus", config={"corpus": corpus})
+    printed = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "http://127.0.0.1:9/clips_45sec.tar.gz: cannot be downloaded" in printed
+    assert "hint: fetch the file by other means, put it at" in printed
+    assert "Traceback" not in printed
+
+
+def test_real_excerpts_run_to_tables_and_figures(tmp_path: Path, real_music: Path) -> None:
+    excerpts = real_music / "emomusic-excerpts"
+    (tmp_path / "clips").mkdir()
+    # Songs 3 and 5 are evaluation clips; what is not linked is not in the corpus.
+    for song in (2, 3, 4, 5, 7, 8, 10, 12, 13, 17, 18, 19, 20, 21):
+        (tmp_path / f"clips/{song}.mp3").symlink_to(excerpts / f"clips/{song}.mp3")
+    corpus = {
+        "name": "emomusic",
+        "path": str(tmp_path),
+        "annotations": str(excerpts / "annotations"),
+        "offset_s": 30,
+    }
+    succeed(run_snakemake(tmp_path / "run", "all", config={"corpus": corpus, **TINY}))
+    results = tmp_path / "run/results"
+    features = pd.read_parquet(results / "features/chroma.parquet")
+    assert len(features) == 14 * 20
+    assert features["time_s"].unique().tolist() == [30 + frame / 2 for frame in range(20)]
+    assert "Published" in (results / "tables.html").read_text(encoding="utf-8")
+    assert (results / "figures/chromagrams.png").exists()
