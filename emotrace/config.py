@@ -241,7 +241,7 @@ class Config(Settings):
     seeds: list[int] = Field(
         [1, 2, 3],
         min_length=1,
-        description="Each seed trains every model anew; tables report the mean over seeds.",
+        description="Each seed trains every model anew; tables score the mean prediction.",
     )
     training: TrainingSettings = Field(TrainingSettings(), description="How weights are found.")
     overrides: dict[str, TrainingSettings] = Field(

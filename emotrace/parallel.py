@@ -112,16 +112,17 @@ def _start_workers(n_workers: int, memory_mb: int) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    # Dask's own chatter about starting and stopping would drown the progress line.
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    dask.config.set({"distributed.nanny.pre-spawn-environ": SINGLE_THREADED})
+    # What goes wrong arrives as an exception; Dask's own lines would drown it.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+    dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
     cluster = LocalCluster(
         n_workers=n_workers,
         threads_per_worker=1,
         memory_limit=memory_mb * 10**6 // n_workers,
         dashboard_address=None,
         local_directory=tempfile.gettempdir(),
-        env=SINGLE_THREADED,
+        env=environment,
     )
     with cluster, Client(cluster) as client:
         yield client

@@ -64,7 +64,7 @@ def test_feature_sets_have_their_sizes_and_unique_columns() -> None:
         (261.626, "C", "cqt_C4"),
         (1975.533, "B", "cqt_B6"),
         (440.0 * 2 ** (1 / 36), "A", "cqt_A4+33"),
-        (155.563 * 2 ** (2 / 36), "E", "cqt_D#3+67"),
+        (1244.508 * 2 ** (2 / 36), "E", "cqt_D#6+67"),
     ],
 )
 def test_tone_is_found_under_its_name(frequency: float, pitch_class: str, bin_name: str) -> None:

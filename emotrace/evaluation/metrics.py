@@ -127,33 +127,50 @@ def resample_clips(n_clips: int, n_samples: int, seed: int = 0) -> np.ndarray:
     return generator.multinomial(n_clips, np.full(n_clips, 1 / n_clips), size=n_samples)
 
 
-def score_with_intervals(sums_by_seed: Sequence[pd.DataFrame], n_samples: int) -> dict[str, float]:
-    """Score one model, averaged over its seeds, with 95 % song-level bootstrap intervals.
-
-    Every seed is scored alone and the scores are averaged: what is reported is
-    what one trained model can be expected to reach, not an ensemble.
+def score_with_intervals(sums: pd.DataFrame, n_samples: int) -> dict[str, float]:
+    """Score clips, with 95 % song-level bootstrap intervals.
 
     Parameters
     ----------
-    sums_by_seed : sequence of pandas.DataFrame
-        One `summarise_clips` per seed, over the same clips.
+    sums : pandas.DataFrame
+        As `summarise_clips` returns it.
     n_samples : int
-        Bootstrap samples; the same clips are drawn for every seed and every model.
+        Bootstrap samples; the same clips are drawn for every model.
 
     Returns
     -------
     dict of str to float
         For each metric ``r2``, ``r2_low`` and ``r2_high`` (the 2.5th and 97.5th
-        percentile), and ``r2_seed_std``, its standard deviation over seeds.
+        percentile).
     """
-    weights = resample_clips(len(sums_by_seed[0]), n_samples)
+    scores = score_clips(sums)
+    samples = score_clips(sums, resample_clips(len(sums), n_samples))
+    row = {}
+    for metric in METRICS:
+        row[metric] = float(scores[metric][0])
+        low, high = np.nanpercentile(samples[metric], [2.5, 97.5])
+        row[f"{metric}_low"], row[f"{metric}_high"] = float(low), float(high)
+    return row
+
+
+def score_seeds(sums_by_seed: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """Score every seed alone: what one trained model reaches, and how much that varies.
+
+    Parameters
+    ----------
+    sums_by_seed : sequence of pandas.DataFrame
+        One `summarise_clips` per seed.
+
+    Returns
+    -------
+    dict of str to float
+        For each metric ``r2_one_seed``, the mean over seeds, and ``r2_seed_std``,
+        the standard deviation (nan for a single seed).
+    """
     scores = [score_clips(sums) for sums in sums_by_seed]
-    samples = [score_clips(sums, weights) for sums in sums_by_seed]
     row = {}
     for metric in METRICS:
         values = np.array([score[metric][0] for score in scores])
-        averaged = np.mean([sample[metric] for sample in samples], axis=0)
-        row[metric] = values.mean()
-        row[f"{metric}_low"], row[f"{metric}_high"] = np.nanpercentile(averaged, [2.5, 97.5])
-        row[f"{metric}_seed_std"] = values.std(ddof=1) if len(values) > 1 else np.nan
+        row[f"{metric}_one_seed"] = float(values.mean())
+        row[f"{metric}_seed_std"] = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     return row

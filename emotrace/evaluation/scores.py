@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
-from emotrace.evaluation.metrics import METRICS, score_clips, score_with_intervals, summarise_clips
+from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
 
 
 def score_runs(
@@ -71,17 +71,18 @@ def score_runs(
 
 
 def _score_target(frames: pd.DataFrame, n_samples: int) -> dict[str, float]:
+    """Score the average of the seeds' predictions, and then every seed alone."""
     frames = frames.sort_values(["clip_id", "time_s"])
-    sums = [summarise_clips(seed) for _, seed in frames.groupby("seed")]
     averaged = frames.groupby(["clip_id", "time_s"], as_index=False)[["truth", "prediction"]].mean()
-    ensemble = score_clips(summarise_clips(averaged))
+    sums = summarise_clips(averaged)
+    sums_by_seed = [summarise_clips(seed) for _, seed in frames.groupby("seed")]
     return {
-        "n_clips": len(sums[0]),
-        "n_frames": int(sums[0]["frames"].sum()),
-        "n_seeds": len(sums),
+        "n_clips": len(sums),
+        "n_frames": int(sums["frames"].sum()),
+        "n_seeds": len(sums_by_seed),
         **score_with_intervals(sums, n_samples),
-        **{f"{metric}_ensemble": ensemble[metric][0] for metric in METRICS},
-        "constant_clips": sum(int(seed["constant"].sum()) for seed in sums),
+        **score_seeds(sums_by_seed),
+        "constant_clips": int(sums["constant"].sum()),
     }
 
 

@@ -140,16 +140,17 @@ def build_selection_table(metrics: pd.DataFrame, target: str, about: Circumstanc
     table = Table(
         label=f"model-selection-{target}",
         caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the model "
-        "with the highest R2 on the inner validation part, which is the one chosen.",
-        header=["Model", "R2", "tau", "MAE", "Validation R2"],
+        "with the highest R2 on the inner validation part (Validation), which is the one chosen. "
+        "One seed: R2 of a single seed.",
+        header=["Model", "R2", "tau", "MAE", "One seed", "Validation"],
     )
     for _, row in rows.iterrows():
         name = row["model"] + (" (baseline)" if row["model"] == about.baseline else "")
         role = "chosen" if row["model"] == chosen else "ours"
-        scores = [*_show_scores(row), Score(row["validation_r2"])]
+        scores = [*_show_scores(row), Score(row["r2_one_seed"]), Score(row["validation_r2"])]
         table.rows.append(Row([name, *scores], role))
         published = find_published(target, about.feature_set, row["model"])
-        table.rows.extend(_show_published(published, about, ["published"], [""]))
+        table.rows.extend(_show_published(published, about, ["published"], ["", ""]))
     return table
 
 
@@ -211,15 +212,14 @@ def write_note(metrics: pd.DataFrame, about: Circumstances) -> str:
         f"broken{_describe_offset(about.offset_s)}.",
         f"Protocol {first['protocol']}: scored on {first['n_clips']} clips "
         f"({first['n_frames']} frames), {_describe_protocol(first['protocol'])}.",
-        f"Scores are {f'means over {n_seeds} seeds' if n_seeds > 1 else 'of one seed'}; brackets "
-        f"hold 95 % song-level bootstrap intervals ({about.n_samples} samples). R2 and MAE are "
-        "pooled over frames; tau is Kendall's tau-b per clip, averaged over clips.",
+        f"{_describe_seeds(n_seeds)} Brackets hold 95 % song-level bootstrap intervals "
+        f"({about.n_samples} samples). R2 and MAE are pooled over frames; tau is Kendall's tau-b "
+        "per clip, averaged over clips.",
     ]
     if n_constant:
-        n_traces = (metrics["n_clips"] * metrics["n_seeds"]).sum()
         sentences.append(
             f"Where truth or prediction never moves, tau counts as 0: {n_constant} of the "
-            f"{n_traces} predictions of a clip behind all tables."
+            f"{metrics['n_clips'].sum()} predictions of a clip behind all tables."
         )
     if about.has_published:
         sentences.append(
@@ -272,6 +272,15 @@ def _name_sizes(model: str) -> str:
 
 def _describe_offset(offset_s: float) -> str:
     return f", excerpts from second {offset_s:g} on" if offset_s > 0 else ""
+
+
+def _describe_seeds(n_seeds: int) -> str:
+    if n_seeds == 1:
+        return "Every model was trained with one seed."
+    return (
+        f"Every model was trained with {n_seeds} seeds, and the average of their predictions is "
+        "scored; R2 of a single seed (mean over seeds) stands apart."
+    )
 
 
 def _describe_protocol(protocol: str) -> str:

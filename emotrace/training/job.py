@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -206,4 +207,6 @@ def _save_weights(path: Path, fitted: Fitted, normalisation: Normalisation, name
     tensors["normalisation.kept"] = torch.from_numpy(normalisation.kept)
     tensors["normalisation.centre"] = torch.from_numpy(normalisation.centre)
     tensors["normalisation.scale"] = torch.from_numpy(normalisation.scale)
-    save_file(tensors, path, metadata={"model": name, "feature_limit": str(normalisation.limit)})
+    # One entry, because safetensors writes several in no fixed order.
+    about = json.dumps({"model": name, "feature_limit": normalisation.limit})
+    save_file(tensors, path, metadata={"emotrace": about})

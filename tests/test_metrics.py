@@ -1,0 +1,234 @@
+"""Metrics agree with scikit-learn and scipy, and intervals with theory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from emotrace import TARGETS
+from emotrace.evaluation.metrics import (
+    METRICS,
+    score_clips,
+    score_seeds,
+    score_with_intervals,
+    summarise_clips,
+)
+from emotrace.evaluation.scores import score_runs
+
+N_CLIPS = 12
+
+
+def make_frames(seed: int = 0) -> pd.DataFrame:
+    """Make up clips of 5 to 16 frames around levels of their own; every seed has equal truth."""
+    truth_random, random = np.random.default_rng(100), np.random.default_rng(seed)
+    clips = []
+    for number in range(N_CLIPS):
+        length = 5 + number
+        truth = truth_random.uniform(-0.7, 0.7) + truth_random.normal(0, 0.1, length).round(1)
+        prediction = (0.6 * truth + 0.1 + random.normal(0, 0.1, length)).round(2)  # with ties
+        frames = {"clip_id": f"c{number:02}", "time_s": 15 + np.arange(length) / 2}
+        clips.append(pd.DataFrame({**frames, "truth": truth, "prediction": prediction}))
+    return pd.concat(clips, ignore_index=True)
+
+
+def score_by_reference(frames: pd.DataFrame) -> dict[str, float]:
+    truth, prediction = frames["truth"].to_numpy(), frames["prediction"].to_numpy()
+    taus = []
+    for clip_id in frames["clip_id"].unique():
+        clip = frames[frames["clip_id"] == clip_id]
+        taus.append(kendalltau(clip["truth"], clip["prediction"], variant="b").statistic)
+    covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
+    spread = truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2
+    return {
+        "r2": r2_score(truth, prediction),
+        "tau": float(np.mean(taus)),
+        "mae": mean_absolute_error(truth, prediction),
+        "rmse": root_mean_squared_error(truth, prediction),
+        "ccc": 2 * covariance / spread,
+    }
+
+
+def score_plainly(frames: pd.DataFrame) -> dict[str, float]:
+    scores = score_clips(summarise_clips(frames))
+    return {metric: float(scores[metric].item()) for metric in METRICS}
+
+
+def test_metrics_are_those_of_scikit_learn_and_scipy() -> None:
+    frames = make_frames()
+    assert score_plainly(frames) == pytest.approx(score_by_reference(frames), abs=1e-12)
+
+
+def test_perfect_prediction_scores_perfectly() -> None:
+    frames = make_frames()
+    frames["prediction"] = frames["truth"]
+    perfect = {"r2": 1, "tau": 1, "mae": 0, "rmse": 0, "ccc": 1}
+    assert score_plainly(frames) == pytest.approx(perfect, abs=1e-12)
+
+
+@pytest.mark.parametrize("column", ["truth", "prediction"])
+def test_tau_of_a_clip_that_never_moves_counts_as_zero_and_is_reported(column: str) -> None:
+    frames = make_frames()
+    moving = summarise_clips(frames)
+    assert moving["constant"].sum() == 0
+    frames.loc[frames["clip_id"] == "c03", column] = 0.25
+    sums = summarise_clips(frames)
+    assert sums.index[sums["constant"] == 1].tolist() == ["c03"]
+    assert sums.loc["c03", "tau"] == 0
+    others = moving["tau"].drop("c03").sum()
+    assert score_clips(sums)["tau"].item() == pytest.approx(others / N_CLIPS)
+
+
+def test_weighted_clips_score_as_repeated_clips() -> None:
+    frames = make_frames()
+    weights = np.random.default_rng(4).integers(0, 4, (3, N_CLIPS))
+    assert (weights == 0).any() and (weights == 3).any()
+    weighted = score_clips(summarise_clips(frames), weights)
+    for sample, counts in enumerate(weights):
+        copies = [
+            frames[frames["clip_id"] == f"c{number:02}"].assign(clip_id=f"{number}, copy {copy}")
+            for number, count in enumerate(counts)
+            for copy in range(count)
+        ]
+        expected = score_by_reference(pd.concat(copies))
+        scores = {metric: weighted[metric][sample] for metric in METRICS}
+        assert scores == pytest.approx(expected, abs=1e-12)
+
+
+def test_interval_of_the_mae_agrees_with_normal_theory() -> None:
+    """Errors are equal within a clip, so frames tell no more than their clip does."""
+    n_clips, n_frames = 900, 5
+    random = np.random.default_rng(6)
+    truth = random.uniform(-1, 1, (n_clips, n_frames))
+    error = random.normal(0, 1, (n_clips, 1))
+    frames = pd.DataFrame(
+        {
+            "clip_id": np.repeat(np.arange(n_clips), n_frames),
+            "truth": truth.ravel(),
+            "prediction": (truth + error).ravel(),
+        }
+    )
+    row = score_with_intervals(summarise_clips(frames), 4000)
+    half_width = 1.96 * np.sqrt((1 - 2 / np.pi) / n_clips)  # of the half-normal distribution
+    low, high = np.abs(error).mean() - half_width, np.abs(error).mean() + half_width
+    assert row["mae"] == pytest.approx(np.abs(error).mean())
+    assert (row["mae_low"], row["mae_high"]) == pytest.approx((low, high), abs=0.1 * half_width)
+
+
+def test_intervals_hold_the_scores_and_repeat_themselves() -> None:
+    sums = summarise_clips(make_frames())
+    row = score_with_intervals(sums, 300)
+    assert row == score_with_intervals(sums, 300)
+    for metric in METRICS:
+        assert row[f"{metric}_low"] < row[metric] < row[f"{metric}_high"]
+
+
+def test_seeds_are_scored_alone() -> None:
+    seeds = [make_frames(seed) for seed in range(4)]
+    references = pd.DataFrame([score_by_reference(frames) for frames in seeds])
+    row = score_seeds([summarise_clips(frames) for frames in seeds])
+    for metric in METRICS:
+        assert row[f"{metric}_one_seed"] == pytest.approx(references[metric].mean())
+        assert row[f"{metric}_seed_std"] == pytest.approx(references[metric].std())
+
+
+def test_a_single_seed_has_no_deviation() -> None:
+    row = score_seeds([summarise_clips(make_frames())])
+    assert all(np.isnan(row[f"{metric}_seed_std"]) for metric in METRICS)
+
+
+# Training runs: two targets, three seeds, two folds, and annotations of more than was tested.
+
+SEEDS = (7, 8, 9)
+SHIFTS = {"arousal": 0.0, "valence": 0.05}
+VALIDATION = {  # (loss, R2) per epoch; neither the last epoch nor the one of the best R2 is kept
+    ("arousal", 0): [(0.5, 0.1), (0.2, 0.4), (0.3, 0.9)],
+    ("arousal", 1): [(0.1, 0.6), (0.2, 0.7)],
+    ("valence", 0): [(0.9, 0.8), (0.8, 0.1), (0.85, 0.2)],
+    ("valence", 1): [(0.4, -0.2), (0.3, 0.3), (0.5, 0.0)],
+}
+KEPT = {"arousal": (0.4 + 0.6) / 2, "valence": (0.1 + 0.3) / 2}
+
+
+def shift(frames: pd.DataFrame, target: str) -> pd.DataFrame:
+    return frames.assign(truth=frames["truth"] + SHIFTS[target])
+
+
+def write_run(folder: Path) -> None:
+    predictions, history = [], []
+    for seed in SEEDS:
+        for target in TARGETS:
+            frames = make_frames(seed).drop(columns="truth")
+            fold = (frames["clip_id"] > "c05").astype(int)
+            predictions.append(frames.assign(target=target, fold=fold, seed=seed))
+    for (target, fold), epochs in VALIDATION.items():
+        for seed in SEEDS:
+            table = pd.DataFrame(epochs, columns=["validation_loss", "validation_r2"])
+            history.append(table.assign(target=target, fold=fold, seed=seed))
+    folder.mkdir()
+    shuffled = pd.concat(predictions).sample(frac=1, random_state=1)
+    shuffled.to_parquet(folder / "predictions.parquet", index=False)
+    pd.concat(history).to_parquet(folder / "history.parquet", index=False)
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("runs")
+    write_run(folder / "AT_64")
+    table = {"clip_id": ["c00"], "time_s": [15.0], "one": [0.0], "two": [0.0], "three": [0.0]}
+    pd.DataFrame(table).to_parquet(folder / "chroma.parquet", index=False)
+    frames = make_frames()
+    truth = {target: shift(frames, target)["truth"] for target in TARGETS}
+    annotations = frames[["clip_id", "time_s"]].assign(**truth)
+    unused = annotations.tail(9).assign(clip_id="never tested")
+    return score_runs(
+        {("chroma", "AT_64"): folder / "AT_64"},
+        pd.concat([unused, annotations]).sample(frac=1, random_state=2),
+        {"chroma": folder / "chroma.parquet"},
+        experiment="made up",
+        protocol="artist",
+        n_samples=50,
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_run_is_scored_by_the_average_of_its_seeds(metrics: pd.DataFrame, target: str) -> None:
+    (row,) = metrics[metrics["target"] == target].to_dict("records")
+    seeds = [shift(make_frames(seed), target) for seed in SEEDS]
+    # Averaged as the library does it, since ties between averages hang on their last bit.
+    averaged = pd.concat(seeds).groupby(["clip_id", "time_s"], as_index=False).mean()
+    alone = pd.DataFrame([score_by_reference(seed) for seed in seeds])
+    for metric, expected in score_by_reference(averaged).items():
+        assert row[metric] == pytest.approx(expected)
+        assert row[f"{metric}_one_seed"] == pytest.approx(alone[metric].mean())
+        assert row[f"{metric}_seed_std"] == pytest.approx(alone[metric].std())
+    assert row["r2"] > row["r2_one_seed"] + 0.005  # the two can be told apart
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_validation_r2_is_that_of_the_epochs_that_were_kept(
+    metrics: pd.DataFrame, target: str
+) -> None:
+    (row,) = metrics[metrics["target"] == target].to_dict("records")
+    assert row["validation_r2"] == pytest.approx(KEPT[target])
+
+
+def test_rows_say_what_was_scored(metrics: pd.DataFrame) -> None:
+    assert metrics["target"].tolist() == list(TARGETS)
+    expected = {
+        "experiment": "made up",
+        "feature_set": "chroma",
+        "model": "AT_64",
+        "protocol": "artist",
+        "n_features": 3,
+        "n_clips": N_CLIPS,
+        "n_frames": len(make_frames()),
+        "n_seeds": len(SEEDS),
+        "constant_clips": 0,
+    }
+    for row in metrics[list(expected)].to_dict("records"):
+        assert row == expected

@@ -1,0 +1,249 @@
+"""A digest changes with what code does, here or in what it imports, and with nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from emotrace import provenance
+from emotrace.features import list_feature_sets
+from emotrace.models import list_families
+from emotrace.provenance import digest_code, find_versions
+
+REAL_ROOT = provenance.ROOT
+
+SCRIPT = "workflow_scripts/draw.py"
+
+TREE = {
+    SCRIPT: '''
+        """Draw."""
+        from typing import TYPE_CHECKING
+
+        import numpy as np
+
+        from emotrace.paper import pen
+
+        if TYPE_CHECKING:
+            from emotrace.kinds import Kind
+
+
+        def main(kind: "Kind") -> None:
+            """Draw on paper."""
+            import emotrace.late as belated
+
+            pen.draw(kind, np.pi)  # nearly
+            belated.end()
+    ''',
+    "emotrace/__init__.py": "TARGETS = 2",
+    "emotrace/kinds.py": "Kind = 3",
+    "emotrace/late.py": "def end() -> None: ...",
+    "emotrace/paper/__init__.py": "",
+    "emotrace/paper/pen.py": """
+        from . import ink
+        from ..desk import lamp
+
+
+        class Pen:
+            def lift(self) -> None:
+                from .cap import close
+
+                close(ink, lamp)
+    """,
+    "emotrace/paper/ink.py": "from ..desk.drawer import KEY as key",
+    "emotrace/paper/cap.py": "def close(ink: object, lamp: object) -> None: ...",
+    "emotrace/paper/eraser.py": "USED = False",
+    "emotrace/desk/__init__.py": "lamp = 5",
+    "emotrace/desk/drawer.py": "from emotrace.paper import pen\nKEY = 6",
+    "emotrace/elsewhere.py": "USED = False",
+}
+
+IMPORTED = [
+    SCRIPT,
+    "emotrace/__init__.py",
+    "emotrace/late.py",
+    "emotrace/paper/__init__.py",
+    "emotrace/paper/pen.py",
+    "emotrace/paper/ink.py",
+    "emotrace/paper/cap.py",
+    "emotrace/desk/__init__.py",
+    "emotrace/desk/drawer.py",
+]
+
+Digest = Callable[..., str]
+
+
+@pytest.fixture
+def digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Digest]:
+    """Digest files below `tmp_path` as they are now."""
+
+    def digest_now(*files: str) -> str:
+        provenance._read_module.cache_clear()
+        return digest_code(*files)
+
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    yield digest_now
+    provenance._read_module.cache_clear()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name, text in TREE.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text), encoding="utf-8")
+    return tmp_path
+
+
+def edit(tree: Path, old: str, new: str) -> None:
+    script = tree / SCRIPT
+    text = script.read_text(encoding="utf-8")
+    assert old in text
+    script.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def list_behind(root: Path, digest: Digest, *files: str) -> set[str]:
+    """List the files of which an edit changes a digest, by editing each."""
+    before = digest(*files)
+    behind = set()
+    for file in sorted(root.rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f"{text}\nEDITED = True\n", encoding="utf-8")
+        if digest(*files) != before:
+            behind.add(file.relative_to(root).as_posix())
+        file.write_text(text, encoding="utf-8")
+    assert digest(*files) == before
+    return behind
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  # nearly", ""),
+        ("import numpy", "# A comment.\nimport numpy"),
+        ('"""Draw."""', '"""Draw, but beautifully."""'),
+        ('"""Draw on paper."""', '"""Draw\n\n    on\n    paper."""'),
+        ('    """Draw on paper."""\n', ""),
+        ("pen.draw(kind, np.pi)", "pen.draw(\n        kind,\n        (np.pi),\n    )"),
+        ('kind: "Kind"', "kind: 'Kind'"),
+        ("\n\n\n", "\n\n"),
+        ("import Kind", "import Kind, Sort"),
+        ("if TYPE_CHECKING:\n    from emotrace.kinds import Kind\n", ""),
+        ("emotrace.kinds", "emotrace.elsewhere"),
+    ],
+)
+def test_what_does_nothing_does_not_count(tree: Path, digest: Digest, old: str, new: str) -> None:
+    before = digest(SCRIPT)
+    edit(tree, old, new)
+    assert digest(SCRIPT) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("np.pi", "np.e"),
+        ("belated.end()", "belated.end"),
+        ("def main(", "def start("),
+        ("import numpy as np", "import scipy as np"),
+        ("    pen.draw", "    if kind:\n        pen.draw"),
+        ("np.pi", '"""Draw."""'),
+        ("emotrace.kinds import Kind\n", "emotrace.kinds import Kind\nelse:\n    Kind = int\n"),
+    ],
+)
+def test_logic_counts(tree: Path, digest: Digest, old: str, new: str) -> None:
+    before = digest(SCRIPT)
+    edit(tree, old, new)
+    assert digest(SCRIPT) != before
+
+
+def test_everything_imported_counts_and_nothing_else(tree: Path, digest: Digest) -> None:
+    assert list_behind(tree, digest, SCRIPT) == set(IMPORTED)
+
+
+def test_named_files_count_besides(tree: Path, digest: Digest) -> None:
+    behind = list_behind(tree, digest, SCRIPT, "emotrace/elsewhere.py")
+    assert behind == {*IMPORTED, "emotrace/elsewhere.py"}
+
+
+def test_digest_is_blind_to_where_the_tree_lies_and_to_the_order_of_names(
+    tree: Path,
+    digest: Digest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    names = (SCRIPT, "emotrace/kinds.py", "emotrace/elsewhere.py")
+    here = digest(*names)
+    assert here == digest(*reversed(names))
+    assert len(here) == 12
+    elsewhere = tmp_path_factory.mktemp("copy") / "deep"
+    shutil.copytree(tree, elsewhere)
+    monkeypatch.setattr(provenance, "ROOT", elsewhere)
+    assert digest(*names) == here
+
+
+# The tree of emotrace itself: reruns are as large as the change.
+
+
+@pytest.fixture
+def real_tree(tmp_path: Path) -> Path:
+    for name in ("emotrace", "workflow_scripts"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REAL_ROOT / name, tmp_path / name, ignore=ignored)
+    return tmp_path
+
+
+def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest) -> None:
+    assert list_behind(real_tree, digest, "workflow_scripts/train_model.py") == {
+        "workflow_scripts/train_model.py",
+        "emotrace/__init__.py",
+        "emotrace/errors.py",
+        "emotrace/jobs.py",
+        "emotrace/models/__init__.py",
+        *(
+            f"emotrace/training/{name}.py"
+            for name in (
+                "__init__",
+                "fitting",
+                "job",
+                "normalisation",
+                "protocols",
+                "sequences",
+            )
+        ),
+    }
+
+
+def list_relatives(root: Path, digest: Digest, folder: str, name: str) -> set[str]:
+    """List the modules of a folder behind one of them."""
+    behind = list_behind(root / folder, digest, f"{folder}/{name}.py")
+    return {Path(file).stem for file in behind} - {"__init__", "layers"}
+
+
+@pytest.mark.parametrize("name", list_feature_sets())
+def test_feature_sets_do_not_depend_on_one_another(
+    real_tree: Path, digest: Digest, name: str
+) -> None:
+    relatives = list_relatives(real_tree, digest, "emotrace/features/sets", name)
+    assert relatives == {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
+    for folder in ("training", "models", "evaluation", "explanation", "figures", "corpus"):
+        script = "workflow_scripts/extract_features.py"
+        assert not list_behind(real_tree / "emotrace" / folder, digest, script)
+
+
+@pytest.mark.parametrize("name", list_families())
+def test_model_families_depend_only_on_those_they_build_on(
+    real_tree: Path, digest: Digest, name: str
+) -> None:
+    relatives = list_relatives(real_tree, digest, "emotrace/models", name)
+    assert relatives == {name, *{"BAT": ["AT"]}.get(name, [])}
+
+
+def test_versions_are_those_installed() -> None:
+    assert find_versions("numpy", "no-such-thing") == {
+        "numpy": metadata.version("numpy"),
+        "no-such-thing": "absent",
+    }
