@@ -228,7 +228,7 @@ class Config(Settings):
         [
             RunBlock(
                 feature_sets=["compare"],
-                models=["LSTM_64", "AT_32", "AT_64", "BAT_64", "Transformer_1"],
+                models=["LSTM_64", "AT_64", "BAT_64", "Transformer_1"],
             ),
             RunBlock(feature_sets=["chroma", "cqt", "chroma_cqt", "spectral"], models=["AT_64"]),
         ],
@@ -239,7 +239,7 @@ class Config(Settings):
         ProtocolSettings(), description="Which clips are trained on and which are tested."
     )
     seeds: list[int] = Field(
-        [1, 2, 3],
+        [1, 2],
         min_length=1,
         description="Each seed trains every model anew; tables score the mean prediction.",
     )

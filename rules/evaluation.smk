@@ -61,6 +61,7 @@ rule build_tables:
     params:
         experiment=settings.experiment,
         corpus=settings.corpus.name,
+        frames=frames,
         evaluation=settings.evaluation.model_dump(mode="json"),
         code=digest_code("workflow_scripts/build_tables.py"),
     script:

@@ -1,14 +1,11 @@
-"""Extraction writes the same table however many workers share it, and names a clip that fails."""
-
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -18,113 +15,99 @@ from emotrace.features import load_feature_set
 from emotrace.features.extraction import Request, extract_clip, extract_table
 from emotrace.frames import FrameGrid
 
-RATE = 44_100
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
-PROVENANCE = {"feature_set": "chroma", "frames": json.dumps({"hop_s": 0.5})}
-
-TIMES = {  # beginnings of the frames that the audio covers
-    "10": [30.0, 30.5, 31.0, 31.5],
-    "2": [0.0, 0.5, 1.0, 1.5],
-    "9": [0.5, 1.0, 1.5],
-}
-"""In order of the ids as text."""
+PROVENANCE = {"feature_set": "compare", "code": "0123abc"}
 
 
-def extract(folder: Path, clips: pd.DataFrame, threads: int) -> tuple[str, Path]:
-    table = folder / f"{threads}.parquet"
-    digest = extract_table(
+@dataclass
+class Extraction:
+    clips: pd.DataFrame
+    path: Path
+    digest: str
+
+
+def build_clips(folder: Path) -> pd.DataFrame:
+    """Write three clips of different length and offset, listed in no order."""
+    rows = []
+    for clip_id, seconds, offset_s in (("b", 1.5, 0.0), ("10", 2.0, 29.98), ("2", 1.0, 15.0)):
+        noise = np.random.default_rng(len(rows)).uniform(-0.5, 0.5, round(seconds * 44_100))
+        path = folder / f"{clip_id}.wav"
+        soundfile.write(path, noise, 44_100, subtype="PCM_16")
+        rows.append((clip_id, str(path), offset_s))
+    return pd.DataFrame(rows, columns=["clip_id", "path", "offset_s"])
+
+
+def extract(clips: pd.DataFrame, path: Path, *, threads: int) -> str:
+    return extract_table(
         clips,
-        feature_set="chroma",
+        feature_set="compare",
         grid=GRID,
-        path=table,
+        path=path,
         provenance=PROVENANCE,
         threads=threads,
-        memory_mb=3000,
+        memory_mb=2000,
     )
-    return digest, table
 
 
 @pytest.fixture(scope="module")
-def make_clips(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., pd.DataFrame]:
-    """Write two seconds of noise per clip; its sound hangs on its number in `sounds`."""
-
-    def write(**sounds: int) -> pd.DataFrame:
-        folder = tmp_path_factory.mktemp("audio")
-        rows = []
-        for clip_id, offset_s in {"9": 0.1, "10": 30.0, "2": 0.0}.items():
-            number = sounds.get(f"clip_{clip_id}", int(clip_id))
-            noise = np.random.default_rng(number).normal(0, 0.1, 2 * RATE)
-            path = folder / f"{clip_id}.wav"
-            soundfile.write(path, noise, RATE)
-            rows.append({"clip_id": clip_id, "path": str(path), "offset_s": offset_s})
-        return pd.DataFrame(rows)
-
-    return write
+def extraction(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extraction]:
+    folder = tmp_path_factory.mktemp("extraction")
+    clips = build_clips(folder)
+    yield Extraction(clips, folder / "a.parquet", extract(clips, folder / "a.parquet", threads=2))
 
 
-@pytest.fixture(scope="module")
-def clips(make_clips: Callable[..., pd.DataFrame]) -> pd.DataFrame:
-    return make_clips()
+def test_table_is_sorted_typed_and_says_where_it_comes_from(extraction: Extraction) -> None:
+    schema = pq.read_schema(extraction.path)
+    features = load_feature_set("compare").column_names()
+    assert schema.names == ["clip_id", "time_s", *features]
+    types = [str(field.type) for field in schema]
+    assert types == ["string", "double", *["float"] * len(features)]
+    assert PROVENANCE.items() <= {
+        key.decode(): value.decode() for key, value in schema.metadata.items()
+    }.items()
+
+    table = pd.read_parquet(extraction.path)
+    times = [("10", 30.0 + n / 2) for n in range(4)] + [("2", 15.0), ("2", 15.5)]
+    times += [("b", 0.0), ("b", 0.5), ("b", 1.0)]
+    assert list(table[["clip_id", "time_s"]].itertuples(index=False, name=None)) == times
 
 
-@pytest.fixture(scope="module")
-def extracted(clips: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return extract(tmp_path_factory.mktemp("two"), clips, threads=2)
+def test_rows_are_those_of_each_clip_alone(extraction: Extraction) -> None:
+    table = pd.read_parquet(extraction.path)
+    for clip in extraction.clips.itertuples():
+        alone = extract_clip(Request("compare", clip.clip_id, clip.path, clip.offset_s, GRID))
+        rows = table[table["clip_id"] == clip.clip_id].drop(columns=["clip_id", "time_s"])
+        np.testing.assert_array_equal(rows.to_numpy(), alone.values)
 
 
-def test_table_is_sorted_by_clip_and_time(extracted: tuple[str, Path]) -> None:
-    table = pd.read_parquet(extracted[1])
-    expected = [(clip_id, time) for clip_id, times in TIMES.items() for time in times]
-    assert list(zip(table["clip_id"], table["time_s"], strict=True)) == expected
-
-
-def test_schema_and_metadata_are_as_documented(extracted: tuple[str, Path]) -> None:
-    schema = pq.read_schema(extracted[1])
-    names = load_feature_set("chroma").column_names()
-    assert schema.names == ["clip_id", "time_s", *names]
-    assert schema.types == [pa.string(), pa.float64(), *[pa.float32()] * len(names)]
-    assert {key.decode(): value.decode() for key, value in schema.metadata.items()} == PROVENANCE
-
-
-def test_rows_hold_the_values_of_their_clip(
-    clips: pd.DataFrame, extracted: tuple[str, Path]
+def test_number_of_workers_and_order_of_clips_change_nothing(
+    extraction: Extraction, tmp_path: Path
 ) -> None:
-    table = pd.read_parquet(extracted[1])
-    for clip in clips.itertuples():
-        alone = extract_clip(Request("chroma", clip.clip_id, clip.path, clip.offset_s, GRID))
-        assert alone.times.tolist() == TIMES[clip.clip_id]
-        rows = table[table["clip_id"] == clip.clip_id].iloc[:, 2:].to_numpy()
-        np.testing.assert_allclose(rows, alone.values, rtol=1e-5)
+    path = tmp_path / "again.parquet"
+    assert extract(extraction.clips[::-1], path, threads=1) == extraction.digest
+    assert path.read_bytes() == extraction.path.read_bytes()
 
 
-def test_digest_hangs_on_content_not_on_the_number_of_workers(
-    clips: pd.DataFrame, extracted: tuple[str, Path], tmp_path: Path
+def test_one_other_sample_changes_the_digest(extraction: Extraction, tmp_path: Path) -> None:
+    clips = extraction.clips.copy()
+    samples, rate = soundfile.read(clips["path"][2], dtype="int16")
+    samples[20_000] += 1000
+    soundfile.write(tmp_path / "changed.wav", samples, rate, subtype="PCM_16")
+    clips.loc[2, "path"] = str(tmp_path / "changed.wav")
+    assert extract(clips, tmp_path / "a.parquet", threads=2) != extraction.digest
+
+
+def test_vanished_file_is_named_without_a_flood_of_lines(
+    extraction: Extraction, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    digest, table = extract(tmp_path, clips.sort_values("path"), threads=1)
-    assert digest == extracted[0]
-    pd.testing.assert_frame_equal(pd.read_parquet(table), pd.read_parquet(extracted[1]))
-
-
-def test_digest_changes_with_the_sound_of_one_clip(
-    make_clips: Callable[..., pd.DataFrame], extracted: tuple[str, Path], tmp_path: Path
-) -> None:
-    digest, table = extract(tmp_path, make_clips(clip_2=99), threads=1)
-    assert digest != extracted[0]
-    before, after = (pd.read_parquet(path).set_index("clip_id") for path in (extracted[1], table))
-    changed = (before != after).any(axis=1)
-    assert set(changed[changed].index) == {"2"}
-
-
-def test_vanished_file_names_the_clip_in_few_lines(
-    make_clips: Callable[..., pd.DataFrame], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    clips = make_clips()
-    vanished = Path(clips.set_index("clip_id").loc["2", "path"])
-    vanished.unlink()
-    with pytest.raises(EmotraceError) as caught:
-        extract(tmp_path, clips, threads=2)
-    message = str(caught.value)
-    assert message.startswith(f"clip 2 ({vanished}): chroma cannot be computed: ")
-    assert "\nhint: " in message
-    output = capfd.readouterr()
-    assert "distributed" not in output.out + output.err
+    clips = extraction.clips.copy()
+    clips.loc[0, "path"] = str(tmp_path / "vanished.wav")
+    with pytest.raises(EmotraceError) as refused:
+        extract(clips, tmp_path / "a.parquet", threads=2)
+    message = str(refused.value)
+    assert message.startswith(f"clip b ({tmp_path / 'vanished.wav'}): compare cannot be computed")
+    assert "No such file" in message
+    assert message.splitlines()[-1].startswith("hint: ")
+    captured = capfd.readouterr()
+    print(captured.out + captured.err + "MSG" + message)
+    assert captured.out + captured.err == ""

@@ -7,6 +7,7 @@ import librosa
 import numpy as np
 import opensmile
 import pytest
+import soundfile
 from librosa import feature
 
 from emotrace.features import list_feature_sets, load_feature_set
@@ -68,7 +69,7 @@ def test_feature_sets_have_their_sizes_and_unique_columns() -> None:
     ],
 )
 def test_tone_is_found_under_its_name(frequency: float, pitch_class: str, bin_name: str) -> None:
-    times = np.arange(2 * RATE) / RATE
+    times = np.arange(3 * RATE) / RATE
     sound = place((0.5 * np.sin(2 * np.pi * frequency * times)).astype(np.float32))
 
     def find_largest(columns: dict[str, np.ndarray], kind: str) -> str:
@@ -243,6 +244,7 @@ def test_frames_that_the_audio_covers(
     assert grid.count_frames(offset_s, duration_s) == n_frames
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")
 @pytest.mark.parametrize("name", ["compare", "chroma"])
 @pytest.mark.parametrize("seconds", [10.0, 0.25])
 def test_every_covered_frame_has_a_row(name: str, seconds: float) -> None:
@@ -251,6 +253,7 @@ def test_every_covered_frame_has_a_row(name: str, seconds: float) -> None:
     assert all(np.isfinite(values).all() for values in columns.values())
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")
 @pytest.mark.parametrize("name", sorted(SIZES))
 def test_shortest_window_of_the_config_works(name: str) -> None:
     grid = FrameGrid(window_s=0.051, hop_s=0.051)
@@ -262,14 +265,18 @@ def test_shortest_window_of_the_config_works(name: str) -> None:
 
 
 def write(path: Path, samples: np.ndarray) -> str:
-    import soundfile
-
     soundfile.write(path, samples, RATE, subtype="FLOAT", format="WAV")
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["compare", "spectral"])
-def test_excerpt_has_the_features_of_the_same_seconds(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    # The fine-grained frames of librosa lie elsewhere in the excerpt, those of openSMILE do not.
+    ("name", "largest"),
+    [("compare", 0.0), ("spectral", 0.15)],
+)
+def test_excerpt_has_the_features_of_the_same_seconds(
+    tmp_path: Path, name: str, largest: float
+) -> None:
     music = compose(9.0)
     whole = write(tmp_path / "whole.wav", music)
     excerpt = write(tmp_path / "excerpt.wav", music[round(1.98 * RATE) :])
@@ -277,9 +284,12 @@ def test_excerpt_has_the_features_of_the_same_seconds(name: str, tmp_path: Path)
     found = extract_clip(Request(name, "excerpt", excerpt, 1.98, GRID))
     np.testing.assert_array_equal(expected.times, np.arange(18) / 2)
     np.testing.assert_array_equal(found.times, np.arange(4, 18) / 2)
-    # The lowest filters of the constant-Q transform reach 0.8 s across the border.
+    # Away from the border: the lowest filters of the constant-Q transform reach across it.
     a, b = expected.values[6:], found.values[2:]
-    print(name, np.nanmax(np.abs(a - b) / (np.abs(expected.values).std(axis=0) + 1e-9), axis=0))
+    scale = np.abs(expected.values).mean(axis=0) + 1e-9
+    distances = (np.abs(a[:, None] - b[None]) / scale).mean(axis=2)  # (frames, frames)
+    np.testing.assert_array_equal(distances.argmin(axis=1), np.arange(len(a)))
+    assert np.diag(distances).max() <= largest
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))

@@ -35,6 +35,8 @@ DEMO = Circumstances(
     n_corpus_clips=47,
     n_excluded=1,
     offset_s=0.0,
+    window_s=0.5,
+    hop_s=0.5,
     feature_set="compare",
     baseline="LSTM_400",
     n_samples=2000,
@@ -176,7 +178,16 @@ def test_other_corpora_show_nothing_published() -> None:
 @pytest.mark.parametrize(
     ("about", "constants", "sayings"),
     [
-        (DEMO, {}, ["Corpus demo: 47 clips, 1 left out", "125 clips", "trained with 3 seeds"]),
+        (
+            DEMO,
+            {},
+            [
+                "Corpus demo: 47 clips, 1 left out",
+                "frames of 0.5 s every 0.5 s",
+                "125 clips",
+                "trained with 3 seeds",
+            ],
+        ),
         (EMOMUSIC, {}, ["Corpus emomusic: 744 clips", "from second 30 on", "ISMIR 2020"]),
         (DEMO, {"protocol": "artist"}, ["Protocol artist", "no artist on both sides"]),
         (DEMO, {"protocol": "paper", "n_seeds": 1}, ["Protocol paper", "optimistic", "one seed"]),

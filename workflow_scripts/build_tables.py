@@ -24,6 +24,7 @@ def main() -> None:
         n_corpus_clips=len(clips),
         n_excluded=len(pd.read_csv(snakemake.input.excluded)),
         offset_s=float(clips["offset_s"].min()),
+        **params.frames,
         feature_set=params.evaluation["feature_set"],
         baseline=params.evaluation["baseline"],
         n_samples=params.evaluation["bootstrap_samples"],

@@ -89,6 +89,8 @@ class Circumstances:
     offset_s : float
         Second of the annotations' time line at which the audio begins; more than
         0 for excerpts.
+    window_s, hop_s : float
+        Seconds that a frame describes, and between two frames.
     feature_set : str
         The set of the model-selection tables.
     baseline : str
@@ -101,6 +103,8 @@ class Circumstances:
     n_corpus_clips: int
     n_excluded: int
     offset_s: float
+    window_s: float
+    hop_s: float
     feature_set: str
     baseline: str
     n_samples: int
@@ -209,7 +213,8 @@ def write_note(metrics: pd.DataFrame, about: Circumstances) -> str:
     n_seeds, n_constant = first["n_seeds"], metrics["constant_clips"].sum()
     sentences = [
         f"Corpus {about.corpus}: {about.n_corpus_clips} clips, {about.n_excluded} left out as "
-        f"broken{_describe_offset(about.offset_s)}.",
+        f"broken{_describe_offset(about.offset_s)}; frames of {about.window_s:g} s every "
+        f"{about.hop_s:g} s.",
         f"Protocol {first['protocol']}: scored on {first['n_clips']} clips "
         f"({first['n_frames']} frames), {_describe_protocol(first['protocol'])}.",
         f"{_describe_seeds(n_seeds)} Brackets hold 95 % song-level bootstrap intervals "
