@@ -52,8 +52,8 @@ def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
             # All at once: between blocks, soundfile seeks, and MP3 streams lose their thread.
             return sound.read(dtype="float32", always_2d=True), sound.samplerate, announced
     except (OSError, RuntimeError, ValueError) as error:
-        # libsndfile's full text names the object in memory.
-        reason = getattr(error, "error_string", error)
+        # In full, libsndfile's errors name the object in memory, and the system's the path again.
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
         raise EmotraceError(
             f"{path}: cannot be read as audio ({reason})",
             hint="convert it to WAV or FLAC, or leave the clip out of the corpus",

@@ -166,7 +166,7 @@ class TrainingSettings(Settings):
         True, description="Whether a model sees its own previous prediction (never the truth)."
     )
     batch_size: int = Field(5, ge=1, description="Clips per step; 20 in the paper.")
-    max_epochs: int = Field(60, ge=1, description="Longest training; 50 in the paper.")
+    max_epochs: int = Field(40, ge=1, description="Longest training; 50 in the paper.")
     patience: int = Field(
         12,
         ge=1,

@@ -121,6 +121,8 @@ def _start_workers(n_workers: int, memory_mb: int) -> Iterator[Any]:
         threads_per_worker=1,
         memory_limit=memory_mb * 10**6 // n_workers,
         dashboard_address=None,
+        # Even without a dashboard it takes a port, and always the same if not told otherwise.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         local_directory=tempfile.gettempdir(),
         env=environment,
     )

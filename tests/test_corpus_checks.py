@@ -97,6 +97,15 @@ def test_truncated_file_is_noticed_and_a_whole_one_passes(
     assert examine_audio(str(path)).problem.startswith(reason)
 
 
+def test_ogg_must_end_with_its_last_page_and_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "clip.ogg"
+    write(path, make_noise(), container="OGG")
+    content = path.read_bytes()
+    for end in (content.rindex(b"OggS"), len(content) - 1):
+        path.write_bytes(content[:end])
+        assert examine_audio(str(path)).problem.startswith("truncated: the last page")
+
+
 def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_path: Path) -> None:
     # Their headers count the encoder's delay in, so that even whole files decode to less.
     full = sorted((real_music / "emomusic-full/clips").glob("*.mp3"))

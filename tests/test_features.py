@@ -46,7 +46,9 @@ def extract(name: str, sound: Sound) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def samples() -> np.ndarray:
-    return compose(4.3)
+    music = compose(4.3)
+    music[-RATE:] *= 1e-5  # quieter than the 80 dB that decibels may span
+    return music
 
 
 # Names, in the place where they belong.
@@ -227,6 +229,7 @@ def test_compare_means_are_those_of_the_descriptors_in_each_window(
         (GRID, 0, 45.0, 0, 90),
         (GRID, 30, 10.019, 60, 20),
         (GRID, 29.98, 10.019, 60, 20),
+        (GRID, 30.02, 10.019, 61, 19),
         (GRID, 30, 10.0, 60, 20),
         (GRID, 30, 9.75, 60, 20),
         (GRID, 30, 9.74, 60, 19),
@@ -270,9 +273,10 @@ def write(path: Path, samples: np.ndarray) -> str:
 
 
 @pytest.mark.parametrize(
-    # The fine-grained frames of librosa lie elsewhere in the excerpt, those of openSMILE do not.
+    # The fine-grained frames of librosa lie elsewhere in the excerpt; those of openSMILE do
+    # not, but a few of its filters remember what was before.
     ("name", "largest"),
-    [("compare", 0.0), ("spectral", 0.15)],
+    [("compare", 0.02), ("spectral", 0.08)],
 )
 def test_excerpt_has_the_features_of_the_same_seconds(
     tmp_path: Path, name: str, largest: float

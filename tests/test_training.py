@@ -28,6 +28,9 @@ from emotrace.training.sequences import Sequences, load_sequences
 
 N_FEATURES = 6
 
+# These models are so small that threads only wait for one another, for minutes on a busy machine.
+torch.set_num_threads(1)
+
 
 def make_settings(**changes: object) -> dict[str, Any]:
     plain = {"dropout": 0.0, "weight_decay": 0.0, "batch_size": 10, "max_epochs": 3}
@@ -301,6 +304,32 @@ def test_features_of_the_tested_clips_reach_neither_weights_nor_normalisation(
     after = train(tmp_path / "after", (sequences, clips), protocol=protocol)
     assert read_folder(tmp_path / "before", 0) == read_folder(tmp_path / "after", 0)
     assert not before.equals(after)
+
+
+def lengthen_padding(sequences: Sequences) -> Sequences:
+    """Pad every clip by three frames more, and fill all padding with what would do harm."""
+    longer = ((0, 0), (0, 3))
+    valid = np.pad(sequences.valid, longer)
+    values = {
+        name: np.where(valid[..., None], np.pad(getattr(sequences, name), (*longer, (0, 0))), 50)
+        for name in ("features", "labels")
+    }
+    return Sequences(
+        clip_ids=sequences.clip_ids,
+        times=np.pad(sequences.times, longer),
+        valid=valid,
+        **{name: array.astype(np.float32) for name, array in values.items()},
+    )
+
+
+@pytest.mark.parametrize("name", ["LSTM_4", "AT_4"])
+def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Path) -> None:
+    sequences, clips = make_corpus()
+    before = train(tmp_path / "before", (sequences, clips), name=name)
+    after = train(tmp_path / "after", (lengthen_padding(sequences), clips), name=name)
+    pd.testing.assert_frame_equal(before, after, check_exact=False, rtol=0, atol=1e-5)
+    history = [pd.read_parquet(tmp_path / run / "history.parquet") for run in ("before", "after")]
+    pd.testing.assert_frame_equal(*history, check_exact=False, rtol=1e-4, atol=1e-5)
 
 
 def test_training_needs_nothing_that_a_gpu_machine_may_lack() -> None:

@@ -120,9 +120,13 @@ def extract_clip(request: Request) -> ClipFeatures:
         sound = Sound(samples[max(start, 0) :], SAMPLE_RATE, n_frames, grid)
         values = load_feature_set(request.feature_set).extract_frames(sound)
     except Exception as error:
+        # What the user is meant to read comes with a hint of its own.
+        reason = str(error).partition("\nhint: ")[0]
+        if not isinstance(error, EmotraceError):
+            reason = f"{type(error).__name__}: {reason}"
         raise EmotraceError(
             f"clip {request.clip_id} ({request.path}): {request.feature_set} cannot be computed: "
-            f"{type(error).__name__}: {error}",
+            f"{reason}",
             hint="if the file has changed since the corpus was read, run with "
             "--forcerun build_corpus; else leave the clip out",
         ) from None

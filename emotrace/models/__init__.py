@@ -51,7 +51,9 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     """
     family, *numbers = name.split("_")
     well_formed = all(re.fullmatch(r"[1-9]\d{0,4}", number) for number in numbers)
-    if family not in list_families() or not numbers or not well_formed:
+    # A Transformer has a number of layers and no other size.
+    too_many = family == "Transformer" and len(numbers) > 1
+    if family not in list_families() or not numbers or not well_formed or too_many:
         raise ValueError(f"{name} is not a family followed by sizes, as in AT_64")
     return family, tuple(int(number) for number in numbers)
 
