@@ -10,6 +10,7 @@ def main() -> None:
     from emotrace import TARGETS
     from emotrace.audio import SAMPLE_RATE, read_audio
     from emotrace.explanation.examples import open_examples
+    from emotrace.features.compilation import compile_functions
     from emotrace.features.sound import HOP_LENGTH, Sound
     from emotrace.figures.attended_frames import find_attended
     from emotrace.figures.chromagrams import ChromaClip, draw_chromagrams
@@ -17,6 +18,7 @@ def main() -> None:
     from emotrace.frames import FrameGrid
 
     grid = FrameGrid(**snakemake.params.frames)
+    compile_functions("chroma", grid)
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)
     clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
     annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from emotrace.audio import SAMPLE_RATE, read_audio
 from emotrace.errors import EmotraceError
 from emotrace.features import load_feature_set
+from emotrace.features.compilation import compile_functions
 from emotrace.features.sound import Sound
 from emotrace.frames import FrameGrid
 from emotrace.parallel import map_clips
@@ -97,6 +98,7 @@ def extract_table(
         for clip in clips.sort_values("clip_id").itertuples()
     ]
     columns = load_feature_set(feature_set).column_names()
+    compile_functions(feature_set, grid)
     extracted = map_clips(
         extract_clip, requests, label=feature_set, threads=threads, memory_mb=memory_mb
     )

@@ -53,7 +53,10 @@ class Sound:
 
     @cached_property
     def constant_q(self) -> np.ndarray:
-        """Constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames)."""
+        """Constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames).
+
+        At concert pitch (``tuning=0``), so that a bin is the same pitch in every clip.
+        """
         import librosa
 
         spectrum = librosa.cqt(
