@@ -15,7 +15,7 @@ def real_music() -> Path:
     folder = os.environ.get("EMOTRACE_MUSIC")
     if not folder:
         pytest.skip("EMOTRACE_MUSIC names no folder with emomusic-excerpts and emomusic-full")
-    return Path(folder)
+    return Path(folder).resolve()
 
 
 @pytest.hookimpl(wrapper=True)
