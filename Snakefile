@@ -2,6 +2,12 @@
 
 In:  config.yaml, overlaid by --configfile and --config.
 Out: everything below results/; the milestones at the end of this file.
+
+What is large has a digest beside it. Rules take the digest as an input, which
+Snakemake compares by its content, and the file itself as `ancient`, because its
+time stamp means nothing. Never take an `ancient` file without the digest of the
+same rule: Snakemake would pass over changes of the rule that takes it while the
+other one runs. Only what follows a checkpoint is looked at again.
 """
 
 import sys
@@ -14,9 +20,20 @@ min_version("9.22")
 sys.path.insert(0, workflow.basedir)
 
 from emotrace.config import load_config
-from emotrace.corpus import digest_audio_listing, list_sources
+from emotrace.corpus import (
+    digest_sources,
+    list_digests,
+    list_sources,
+    select_audio_settings,
+)
+from emotrace.corpus.listing import digest_listing
 from emotrace.errors import EmotraceError
-from emotrace.planning import find_feature_libraries, refuse_unknown_clips
+from emotrace.planning import (
+    identify_features,
+    identify_training,
+    plan_run,
+    refuse_unknown_clips,
+)
 from emotrace.provenance import digest_code
 
 
@@ -26,12 +43,12 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 try:
     settings = load_config(config)
     corpus = settings.corpus.model_dump(mode="json")
-    corpus_sources = list_sources(corpus)
+    corpus_sources, corpus_digests = list_sources(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
 
-frames = settings.features.model_dump(mode="json")
+frames = {"window_s": settings.features.window_s, "hop_s": settings.features.hop_s}
 runs = settings.list_runs()
 feature_sets = list(dict.fromkeys(feature_set for feature_set, _ in runs))
 run_folders = [f"results/runs/{feature_set}/{model}" for feature_set, model in runs]
@@ -47,6 +64,7 @@ include: "rules/features.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/figures.smk"
+include: "rules/upkeep.smk"
 
 
 localrules:
@@ -56,6 +74,8 @@ localrules:
     models,
     tables,
     figures,
+    explain,
+    clean_store,
 
 
 rule all:

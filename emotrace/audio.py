@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 from emotrace.errors import EmotraceError
 from emotrace.mp3 import announce_length
 
+LIBRARIES = ("soundfile", "soxr")
+"""Whose versions decide the samples: soundfile brings libsndfile along."""
+
 SAMPLE_RATE = 44_100
 """Hz; every feature is computed from audio at this rate, as in the paper."""
 
@@ -17,13 +21,19 @@ LONGEST = 2**40
 """Samples; libsndfile gives more for a FLAC stream of unknown length."""
 
 
-def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
+def decode_audio(
+    path: str | Path, *, sha256: str | None = None, content: bytes | None = None
+) -> tuple[np.ndarray, int, int]:
     """Decode a file as it is, whatever its extension says.
 
     Parameters
     ----------
     path : str or Path
         WAV, FLAC, OGG, MP3 or another format that libsndfile reads.
+    sha256 : str, optional
+        Of the bytes that the file must have.
+    content : bytes, optional
+        What the file held when it was read, if it was.
 
     Returns
     -------
@@ -38,13 +48,17 @@ def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
     Raises
     ------
     EmotraceError
-        If the file cannot be opened or decoded.
+        If the file cannot be opened or decoded, or has other bytes.
     """
     import soundfile
 
     try:
+        if content is None:
+            content = Path(path).read_bytes()
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError("it is not the file that it was")
         # From memory, libsndfile looks at the content and not at the extension.
-        content = announce_length(Path(path).read_bytes())
+        content = announce_length(content)
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
             announced = sound.frames
             if announced > LONGEST:
@@ -60,15 +74,18 @@ def decode_audio(path: str | Path) -> tuple[np.ndarray, int, int]:
         ) from error
 
 
-def read_audio(path: str | Path) -> np.ndarray:
+def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     """Read a file as mono samples at 44.1 kHz.
 
-    Channels are averaged; other rates are resampled with soxr (``librosa.resample``).
+    Channels are averaged; other rates are resampled with soxr's high quality, as
+    ``librosa.resample`` does.
 
     Parameters
     ----------
     path : str or Path
         Any file that `decode_audio` reads.
+    sha256 : str, optional
+        Of the bytes that the file must have.
 
     Returns
     -------
@@ -77,13 +94,13 @@ def read_audio(path: str | Path) -> np.ndarray:
     Raises
     ------
     EmotraceError
-        If the file cannot be opened or decoded.
+        If the file cannot be opened or decoded, or has other bytes.
     """
-    samples, sample_rate, _ = decode_audio(path)
+    samples, sample_rate, _ = decode_audio(path, sha256=sha256)
     mono = samples.mean(axis=1, dtype=np.float32)
     if sample_rate == SAMPLE_RATE:
         return mono
 
-    import librosa
+    import soxr
 
-    return librosa.resample(mono, orig_sr=sample_rate, target_sr=SAMPLE_RATE)
+    return soxr.resample(mono, sample_rate, SAMPLE_RATE, quality="HQ")

@@ -94,6 +94,14 @@ class ManifestCorpus(CorpusSettings):
         return self
 
 
+class FeatureOverride(Settings):
+    """What one feature set does in its own way."""
+
+    window_s: float = Field(
+        gt=0.05, le=60, description="Seconds of audio that each of its frames describes."
+    )
+
+
 class FeatureSettings(Settings):
     """How audio is cut into frames."""
 
@@ -105,6 +113,9 @@ class FeatureSettings(Settings):
         gt=0.05,
         le=60,
         description="Seconds between two frames; annotations must lie on multiples of it.",
+    )
+    overrides: dict[str, FeatureOverride] = Field(
+        {}, description="Windows of single feature sets, such as {compare: {window_s: 1.0}}."
     )
 
 
@@ -221,6 +232,12 @@ class Config(Settings):
     corpus: Annotated[DemoCorpus | EmoMusicCorpus | ManifestCorpus, Field(discriminator="name")] = (
         Field(DemoCorpus(), description="The music and its annotations.")
     )
+    store: str = Field(
+        "store",
+        min_length=1,
+        description="Folder in which features and trained models are kept for later runs; "
+        "experiments and users may share one.",
+    )
     features: FeatureSettings = Field(
         FeatureSettings(), description="How audio is cut into frames."
     )
@@ -244,6 +261,9 @@ class Config(Settings):
         description="Each seed trains every model anew; tables score the mean prediction.",
     )
     training: TrainingSettings = Field(TrainingSettings(), description="How weights are found.")
+    new_torch_retrains: bool = Field(
+        False, description="Whether another version of torch trains all models anew."
+    )
     overrides: dict[str, TrainingSettings] = Field(
         {},
         description="Training settings of single models or families, such as "
@@ -265,6 +285,10 @@ class Config(Settings):
         if baseline not in models:
             kind = f"model that runs trains on {feature_set}"
             _refuse(("evaluation", "baseline"), baseline, models, kind)
+        for name in self.features.overrides:
+            if name not in feature_sets:
+                below = ("features", "overrides", name)
+                _refuse(below, name, feature_sets, "feature set in runs")
         used = {model for _, model in runs}
         targets = sorted(used | {parse_model_name(model)[0] for model in used})
         for name in self.overrides:
@@ -285,6 +309,11 @@ class Config(Settings):
             for model in block.models
         )
         return list(dict.fromkeys(pairs))
+
+    def frames_of(self, feature_set: str) -> dict[str, float]:
+        """Return ``window_s`` and ``hop_s`` of a feature set, overrides applied."""
+        override = self.features.overrides.get(feature_set, self.features)
+        return {"window_s": override.window_s, "hop_s": self.features.hop_s}
 
     def training_of(self, model: str) -> dict[str, Any]:
         """Return the training settings of a model, overrides applied."""
@@ -351,6 +380,7 @@ BLOCKS: dict[str, type[Settings]] = {
     "emomusic": EmoMusicCorpus,
     "manifest": ManifestCorpus,
     "features": FeatureSettings,
+    "features.overrides": FeatureOverride,
     "runs": RunBlock,
     "protocol": ProtocolSettings,
     "training": TrainingSettings,
@@ -365,6 +395,8 @@ def _describe(detail: Mapping[str, Any]) -> str:
     path = list(detail["loc"])
     if path[:1] == ["corpus"]:
         kind = path.pop(1) if len(path) > 1 else "corpus"
+    elif path[:2] == ["features", "overrides"] and len(path) > 2:
+        kind = "features.overrides"
     else:
         kind = path[0] if len(path) > 1 else ""
     path += detail.get("ctx", {}).get("below", [])

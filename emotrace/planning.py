@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
+from typing import Any
 
 from emotrace.config import Config, suggest
 from emotrace.corpus import list_clip_ids
 from emotrace.errors import EmotraceError
-from emotrace.provenance import ROOT, find_versions
+from emotrace.features.identity import identify_feature_set
+from emotrace.training.identity import identify_model
 
 
 def refuse_unknown_clips(settings: Config) -> None:
@@ -36,17 +37,36 @@ def refuse_unknown_clips(settings: Config) -> None:
         )
 
 
-def find_feature_libraries(feature_set: str) -> dict[str, str]:
-    """Return the versions of the libraries that decide a feature set's values.
+def identify_features(settings: Config, feature_set: str) -> dict[str, Any]:
+    """Name what decides a feature set's values in an experiment."""
+    return identify_feature_set(feature_set, settings.frames_of(feature_set))
 
-    The set's ``LIBRARIES`` are read from its source, because importing it would
-    import them.
-    """
-    file = ROOT / "emotrace" / "features" / "sets" / f"{feature_set}.py"
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES":
-            return find_versions(*ast.literal_eval(node.value))
-    raise EmotraceError(
-        f"{file}: does not say which LIBRARIES decide its values",
-        hint='add a line such as LIBRARIES = ("librosa",)',
+
+def identify_training(settings: Config, model: str) -> dict[str, Any]:
+    """Name what a model's fits have in common in an experiment."""
+    return identify_model(
+        model,
+        settings.training_of(model),
+        new_torch_retrains=settings.new_torch_retrains,
     )
+
+
+def plan_run(settings: Config) -> dict[str, Any]:
+    """Gather what the results of an experiment are to be made with.
+
+    Returns
+    -------
+    dict
+        ``corpus``; ``features``, the identity of each feature set; ``runs``, for each
+        feature set the identity of each model; ``protocol``; ``seeds``.
+    """
+    runs: dict[str, dict[str, Any]] = {}
+    for feature_set, model in settings.list_runs():
+        runs.setdefault(feature_set, {})[model] = identify_training(settings, model)
+    return {
+        "corpus": settings.corpus.model_dump(mode="json"),
+        "features": {name: identify_features(settings, name) for name in runs},
+        "runs": runs,
+        "protocol": settings.protocol.model_dump(mode="json"),
+        "seeds": sorted(settings.seeds),
+    }

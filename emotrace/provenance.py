@@ -8,6 +8,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotrace.errors import EmotraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the Snakefile."""
@@ -41,6 +48,30 @@ def digest_code(*files: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
+def refuse_changed_code(planned: str, found: str, what: str) -> None:
+    """Stop a job whose code was edited while it waited for its turn.
+
+    Else its results would be kept as those of the code that was planned.
+
+    Parameters
+    ----------
+    planned, found : str
+        What `digest_code` was when the run was planned, and what it is now.
+    what : str
+        Whose code.
+
+    Raises
+    ------
+    EmotraceError
+        If the two differ.
+    """
+    if found != planned:
+        raise EmotraceError(
+            f"{what}: its code was edited after the run was planned",
+            hint="start the same command again",
+        )
+
+
 def find_versions(*distributions: str) -> dict[str, str]:
     """Return the installed versions of distributions, "absent" where not installed."""
     versions = {}
@@ -52,9 +83,40 @@ def find_versions(*distributions: str) -> dict[str, str]:
     return versions
 
 
+def digest_files(*files: str | Path) -> str:
+    """Digest the bytes of files, in their order."""
+    digest = hashlib.sha256()
+    for name in files:
+        with open(name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def digest_tables(*tables: pa.Table | pd.DataFrame) -> str:
+    """Digest the names, types and values of tables, blind to how a file encodes them."""
+    import pyarrow as pa
+
+    digest = hashlib.sha256()
+    for table in tables:
+        if not isinstance(table, pa.Table):
+            table = pa.Table.from_pandas(table, preserve_index=False)
+        sink = pa.BufferOutputStream()
+        plain = table.combine_chunks().replace_schema_metadata(None)
+        with pa.ipc.new_stream(sink, plain.schema) as writer:
+            writer.write_table(plain)
+        digest.update(sink.getvalue())
+    return digest.hexdigest()
+
+
 @cache
 def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
-    tree = _strip(ast.parse(path.read_text(encoding="utf-8")))
+    try:
+        tree = _strip(ast.parse(path.read_text(encoding="utf-8")))
+    except SyntaxError as error:
+        raise EmotraceError(
+            f"{path}, line {error.lineno}: is not valid Python ({error.msg})",
+            hint="mend it; what depends on this file cannot be told before",
+        ) from None
     digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
     package = path.relative_to(ROOT).parent.parts
     imported = {file for name in _list_imports(tree, package) for file in _locate_module(name)}

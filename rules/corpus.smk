@@ -1,7 +1,12 @@
 """The corpus.
 
 In:  what the config's block `corpus` names, or nothing: then it is synthesised or downloaded.
-Out: results/corpus/clips.parquet, annotations.parquet, excluded.csv.
+Out: results/corpus/: files.csv, what each audio file turned out to be; clips.parquet,
+     annotations.parquet, excluded.csv; and digests of their content.
+
+The audio is examined apart from the annotations, so that an annotation that
+changes extracts nothing anew. The user's own files are `ancient`: params tell
+whether their content changed, whatever their time stamps say.
 """
 
 
@@ -10,6 +15,7 @@ rule synthesise_demo:
         clips="resources/demo/clips.csv",
         annotations="resources/demo/annotations.csv",
         audio=directory("resources/demo/audio"),
+        digest="resources/demo/clips.digest",
     log:
         "logs/synthesise_demo.log",
     benchmark:
@@ -30,6 +36,7 @@ rule synthesise_demo:
 rule download_emomusic:
     output:
         dataset=directory("resources/emomusic/dataset"),
+        digest="resources/emomusic/dataset.digest",
     log:
         "logs/download_emomusic.log",
     benchmark:
@@ -45,9 +52,38 @@ rule download_emomusic:
         "../workflow_scripts/download_emomusic.py"
 
 
+rule examine_audio:
+    input:
+        ancient(corpus_sources),
+        corpus_digests,
+    output:
+        files="results/corpus/files.csv",
+        listing="results/corpus/listing.digest",
+        digest="results/corpus/audio.digest",
+    log:
+        "logs/examine_audio.log",
+    benchmark:
+        "logs/benchmarks/examine_audio.tsv"
+    conda:
+        "../envs/audio.yaml"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, threads: 1500 * threads,
+        runtime=120,
+    params:
+        corpus=select_audio_settings(corpus),
+        listing=lambda wildcards: digest_listing(corpus),
+        code=digest_code("workflow_scripts/examine_audio.py"),
+    script:
+        "../workflow_scripts/examine_audio.py"
+
+
 rule build_corpus:
     input:
-        corpus_sources,
+        ancient(corpus_sources),
+        corpus_digests,
+        audio="results/corpus/audio.digest",
+        files=ancient("results/corpus/files.csv"),
     output:
         clips="results/corpus/clips.parquet",
         annotations="results/corpus/annotations.parquet",
@@ -57,20 +93,22 @@ rule build_corpus:
             category="Corpus",
             labels={"table": "clips left out"},
         ),
+        digest="results/corpus/corpus.digest",
     log:
         "logs/build_corpus.log",
     benchmark:
         "logs/benchmarks/build_corpus.tsv"
+    # Before the extraction, which need not begin if the corpus is not usable.
+    priority: 1
     conda:
         "../envs/audio.yaml"
-    threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 1500 * threads,
-        runtime=120,
+        mem_mb=8000,
+        runtime=60,
     params:
         corpus=corpus,
         frames=frames,
-        audio=digest_audio_listing(corpus),
+        sources=lambda wildcards: digest_sources(corpus),
         code=digest_code("workflow_scripts/build_corpus.py"),
     script:
         "../workflow_scripts/build_corpus.py"

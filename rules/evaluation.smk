@@ -7,14 +7,17 @@ Out: results/metrics.parquet, and results/tables.tex with its twins .csv and .ht
 
 rule evaluate_models:
     input:
-        predictions=expand("{folder}/predictions.parquet", folder=run_folders),
-        history=expand("{folder}/history.parquet", folder=run_folders),
+        digests=expand("{folder}/run.digest", folder=run_folders),
+        predictions=ancient(expand("{folder}/predictions.parquet", folder=run_folders)),
+        history=ancient(expand("{folder}/history.parquet", folder=run_folders)),
         tables=ancient(
             expand("results/features/{feature_set}.parquet", feature_set=feature_sets)
         ),
-        annotations="results/corpus/annotations.parquet",
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
     output:
         metrics="results/metrics.parquet",
+        digest="results/metrics.digest",
     log:
         "logs/evaluate_models.log",
     benchmark:
@@ -37,9 +40,11 @@ rule evaluate_models:
 
 rule build_tables:
     input:
-        metrics="results/metrics.parquet",
-        clips="results/corpus/clips.parquet",
-        excluded="results/corpus/excluded.csv",
+        digest="results/metrics.digest",
+        metrics=ancient("results/metrics.parquet"),
+        corpus="results/corpus/corpus.digest",
+        clips=ancient("results/corpus/clips.parquet"),
+        excluded=ancient("results/corpus/excluded.csv"),
     output:
         tex="results/tables.tex",
         csv="results/tables.csv",
@@ -61,7 +66,11 @@ rule build_tables:
     params:
         experiment=settings.experiment,
         corpus=settings.corpus.name,
-        frames=frames,
+        windows_s={
+            feature_set: settings.frames_of(feature_set)["window_s"]
+            for feature_set in feature_sets
+        },
+        hop_s=settings.features.hop_s,
         evaluation=settings.evaluation.model_dump(mode="json"),
         code=digest_code("workflow_scripts/build_tables.py"),
     script:

@@ -1,16 +1,19 @@
 """Features.
 
-In:  the corpus's clips, and the audio that they name.
+In:  what the audio files turned out to be, and the audio itself.
 Out: results/features/FEATURE_SET.parquet, and a digest of its content beside it.
 
-The digest decides whether models are trained again: a checkpoint, because only
-then can Snakemake see that a new table says the same as the old one.
+What was computed once is in the store. The digest decides whether models are
+trained again: a checkpoint, because only then can Snakemake see that a new table
+says the same as the old one. The table must stay its first output, and be an
+ancient input of those that read it, or a dry run announces them too early.
 """
 
 
 checkpoint extract_features:
     input:
-        clips="results/corpus/clips.parquet",
+        digest="results/corpus/audio.digest",
+        files=ancient("results/corpus/files.csv"),
     output:
         table="results/features/{feature_set}.parquet",
         digest="results/features/{feature_set}.digest",
@@ -25,11 +28,7 @@ checkpoint extract_features:
         mem_mb=lambda wildcards, threads: 1500 * threads,
         runtime=240,
     params:
-        frames=frames,
-        code=lambda wildcards: digest_code(
-            "workflow_scripts/extract_features.py",
-            f"emotrace/features/sets/{wildcards.feature_set}.py",
-        ),
-        libraries=lambda wildcards: find_feature_libraries(wildcards.feature_set),
+        identity=lambda wildcards: identify_features(settings, wildcards.feature_set),
+        code=digest_code("workflow_scripts/extract_features.py"),
     script:
         "../workflow_scripts/extract_features.py"

@@ -1,7 +1,9 @@
 """Figures.
 
-In:  what the training jobs left, the metrics, the corpus tables; the audio for chromagrams.
+In:  what the training jobs of one feature set left, the corpus tables; the audio for chromagrams.
 Out: results/examples.json, which says what is drawn, and results/figures/, PNG and PDF.
+
+Digests redraw, the tables themselves do not: their time stamps mean nothing.
 """
 
 attentive_families = [
@@ -18,13 +20,16 @@ drawn_runs = [
     for feature_set, model in runs
     if feature_set == settings.evaluation.feature_set
 ]
+drawn_digests = expand("{folder}/run.digest", folder=drawn_runs)
 
 
 rule choose_examples:
     input:
-        metrics="results/metrics.parquet",
-        annotations="results/corpus/annotations.parquet",
-        predictions=f"{drawn_runs[0]}/predictions.parquet",
+        digests=drawn_digests,
+        history=ancient(expand("{folder}/history.parquet", folder=drawn_runs)),
+        predictions=ancient(f"{drawn_runs[0]}/predictions.parquet"),
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
     output:
         examples="results/examples.json",
     log:
@@ -37,7 +42,8 @@ rule choose_examples:
         mem_mb=2000,
         runtime=10,
     params:
-        evaluation=settings.evaluation.model_dump(mode="json"),
+        feature_set=settings.evaluation.feature_set,
+        baseline=settings.evaluation.baseline,
         clips=settings.figures.clips,
         code=digest_code("workflow_scripts/choose_examples.py"),
     script:
@@ -47,9 +53,11 @@ rule choose_examples:
 rule plot_curves:
     input:
         examples="results/examples.json",
-        predictions=expand("{folder}/predictions.parquet", folder=drawn_runs),
-        annotations="results/corpus/annotations.parquet",
-        clips="results/corpus/clips.parquet",
+        digests=drawn_digests,
+        predictions=ancient(expand("{folder}/predictions.parquet", folder=drawn_runs)),
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         png=report(
             "results/figures/curves.png",
@@ -76,8 +84,10 @@ rule plot_curves:
 rule plot_error_histograms:
     input:
         examples="results/examples.json",
-        predictions=expand("{folder}/predictions.parquet", folder=drawn_runs),
-        annotations="results/corpus/annotations.parquet",
+        digests=drawn_digests,
+        predictions=ancient(expand("{folder}/predictions.parquet", folder=drawn_runs)),
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
     output:
         png=report(
             "results/figures/error_histograms.png",
@@ -104,8 +114,10 @@ rule plot_error_histograms:
 rule plot_attention_maps:
     input:
         examples="results/examples.json",
-        attention=expand("{folder}/attention.parquet", folder=drawn_runs),
-        clips="results/corpus/clips.parquet",
+        digests=drawn_digests,
+        attention=ancient(expand("{folder}/attention.parquet", folder=drawn_runs)),
+        corpus="results/corpus/corpus.digest",
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         png=report(
             "results/figures/attention_maps_{family}.png",
@@ -134,9 +146,11 @@ rule plot_attention_maps:
 rule plot_attended_frames:
     input:
         examples="results/examples.json",
-        attention=expand("{folder}/attention.parquet", folder=drawn_runs),
-        annotations="results/corpus/annotations.parquet",
-        clips="results/corpus/clips.parquet",
+        digests=drawn_digests,
+        attention=ancient(expand("{folder}/attention.parquet", folder=drawn_runs)),
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         png=report(
             "results/figures/attended_frames.png",
@@ -164,9 +178,11 @@ rule plot_attended_frames:
 rule plot_chromagrams:
     input:
         examples="results/examples.json",
-        attention=expand("{folder}/attention.parquet", folder=drawn_runs),
-        annotations="results/corpus/annotations.parquet",
-        clips="results/corpus/clips.parquet",
+        digests=drawn_digests,
+        attention=ancient(expand("{folder}/attention.parquet", folder=drawn_runs)),
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         png=report(
             "results/figures/chromagrams.png",
@@ -186,7 +202,7 @@ rule plot_chromagrams:
         runtime=10,
     params:
         family=attentive_families[:1],
-        frames=frames,
+        frames=settings.frames_of(settings.evaluation.feature_set),
         code=digest_code("workflow_scripts/plot_chromagrams.py"),
     script:
         "../workflow_scripts/plot_chromagrams.py"

@@ -1,25 +1,29 @@
 """Training.
 
 In:  a feature table and the corpus tables.
-Out: results/runs/FEATURE_SET/MODEL/: predictions, attention weights, history, weights;
-     one job trains all targets, folds and seeds.
+Out: results/runs/FEATURE_SET/MODEL/: predictions, attention weights, history, weights, and a
+     digest of what they say; one job trains all targets, folds and seeds.
+
+What was trained once is in the store. Digests rerun the training, the tables
+themselves do not: their time stamps mean nothing.
 """
 
 
 rule train_model:
     input:
-        # The digest reruns the training, the table does not: its time stamp means nothing.
+        table=ancient("results/features/{feature_set}.parquet"),
         digest=lambda wildcards: checkpoints.extract_features.get(
             feature_set=wildcards.feature_set
         ).output.digest,
-        table=ancient("results/features/{feature_set}.parquet"),
-        annotations="results/corpus/annotations.parquet",
-        clips="results/corpus/clips.parquet",
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         predictions="results/runs/{feature_set}/{model}/predictions.parquet",
         attention="results/runs/{feature_set}/{model}/attention.parquet",
         history="results/runs/{feature_set}/{model}/history.parquet",
         weights=directory("results/runs/{feature_set}/{model}/weights"),
+        digest="results/runs/{feature_set}/{model}/run.digest",
     log:
         "logs/train_model/{feature_set}_{model}.log",
     benchmark:
@@ -32,12 +36,9 @@ rule train_model:
         runtime=720,
         gpu=1,
     params:
+        identity=lambda wildcards: identify_training(settings, wildcards.model),
         protocol=settings.protocol.model_dump(mode="json"),
-        seeds=settings.seeds,
-        training=lambda wildcards: settings.training_of(wildcards.model),
-        code=lambda wildcards: digest_code(
-            "workflow_scripts/train_model.py",
-            f"emotrace/models/{wildcards.model.split('_')[0]}.py",
-        ),
+        seeds=sorted(settings.seeds),
+        code=digest_code("workflow_scripts/train_model.py"),
     script:
         "../workflow_scripts/train_model.py"

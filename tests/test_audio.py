@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from emotrace.audio import SAMPLE_RATE, decode_audio, read_audio
-from emotrace.corpus.checks import examine_audio
+from emotrace.corpus.examination import examine_audio
 from emotrace.errors import EmotraceError
 
 FREQUENCY = 440.0

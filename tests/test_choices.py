@@ -10,7 +10,8 @@ import pytest
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
-from emotrace.evaluation.choices import choose_best, choose_examples, spread_clips
+from emotrace.evaluation.choices import choose_examples, spread_clips
+from emotrace.evaluation.validation import choose_best
 
 QUADRANTS = {"happy": (1, 1), "angry": (1, -1), "calm": (-1, 1), "sad": (-1, -1)}
 """Signs of arousal and valence, in the order in which clips are shown."""
@@ -65,8 +66,9 @@ def choose(
     *, clips: tuple[str, ...] = (), metrics: pd.DataFrame | None = None
 ) -> dict[str, object]:
     annotations = make_annotations()
+    metrics = make_metrics() if metrics is None else metrics
     return choose_examples(
-        make_metrics() if metrics is None else metrics,
+        metrics[metrics["feature_set"] == "chroma"],
         annotations,
         [clip_id for clip_id in annotations["clip_id"].unique() if clip_id != "happy-far"],
         feature_set="chroma",

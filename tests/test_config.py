@@ -84,6 +84,14 @@ def test_experiments_are_valid(path: Path) -> None:
             | {"features": {"hop": 1}},
             "features.hop: no such key (value 1); did you mean hop_s?",
         ),
+        (
+            {"features": {"overrides": {"compar": {"window_s": 1}}}},
+            "features.overrides.compar: 'compar' is no feature set in runs; did you mean compare?",
+        ),
+        (
+            {"features": {"overrides": {"compare": {"window": 1}}}},
+            "features.overrides.compare.window: no such key (value 1); did you mean window_s?",
+        ),
     ],
 )
 def test_refusal_names_key_value_and_nearest(raw: dict[str, Any], expected: str) -> None:
@@ -123,10 +131,16 @@ def test_overrides_apply_to_family_then_to_model() -> None:
     assert chosen == {"AT_64": (0.2, 3), "AT_32": (0.2, 2), "BAT_64": (0.1, patience)}
 
 
+def test_a_feature_set_may_have_a_window_of_its_own() -> None:
+    config = load_config({"features": {"hop_s": 0.25, "overrides": {"compare": {"window_s": 1}}}})
+    assert config.frames_of("compare") == {"window_s": 1.0, "hop_s": 0.25}
+    assert config.frames_of("chroma") == {"window_s": 0.5, "hop_s": 0.25}
+
+
 def test_planning_imports_nothing_heavy() -> None:
     heavy = ["numpy", "pandas", "torch", "librosa", "opensmile", "matplotlib", "dask", "scipy"]
     code = (
-        "import sys, emotrace.planning, emotrace.provenance; "
+        "import sys, emotrace.planning, emotrace.provenance, emotrace.corpus.listing; "
         f"print(*set({heavy}) & set(sys.modules))"
     )
     command = [sys.executable, "-c", code]

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus.checks import Examination, examine_audio, find_problems, refuse_excess
+from emotrace.corpus.checks import find_problems, refuse_excess
+from emotrace.corpus.examination import Examination, examine_audio
 from emotrace.errors import EmotraceError
 from emotrace.frames import FrameGrid
 
@@ -185,10 +186,10 @@ def test_every_problem_is_found_in_one_pass() -> None:
         ("twin", missing, None, "missing file; duplicate clip_id"),
     ]
     ids, examinations, annotations, reasons = zip(*cases, strict=True)
-    clips = pd.DataFrame({"clip_id": ids, "path": [f"{clip}.wav" for clip in ids]}).assign(
-        offset_s=15.0
-    )
-    excluded = find_problems(clips, pd.concat(annotations), examinations, GRID)
+    paths = [f"{clip}.wav" for clip in ids]
+    clips = pd.DataFrame({"clip_id": ids, "path": paths, "offset_s": 15.0})
+    clips = clips.join(pd.DataFrame(examinations))
+    excluded = find_problems(clips, pd.concat(annotations), GRID)
     expected = [
         [clip, f"{clip}.wav", reason] for clip, reason in zip(ids, reasons, strict=True) if reason
     ]

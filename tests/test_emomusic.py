@@ -9,7 +9,7 @@ import pytest
 
 from emotrace.corpus.emomusic import (
     LABEL_FILES,
-    list_clip_ids,
+    list_audio,
     read_emomusic,
     unpack_emomusic,
 )
@@ -87,8 +87,9 @@ def test_song_without_file_is_left_out_with_warning(
     assert [warning.rsplit(": ")[-1] for warning in warnings] == ["1 (30)", "1 (11)"]
 
 
-def test_ids_are_listed_in_order_without_pandas(folder: Path) -> None:
-    assert list_clip_ids(folder) == ["2", "11"]
+def test_audio_is_listed_in_order_without_pandas(folder: Path) -> None:
+    paths = [str(folder / "clips_45sec" / f"{song}.mp3") for song in (2, 11)]
+    assert list_audio(folder, offset_s=30) == [("2", paths[0], 30.0), ("11", paths[1], 30.0)]
     code = "import sys, emotrace.corpus.emomusic; sys.exit('pandas' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,8 +1,15 @@
+"""Features of a whole corpus: computed once, and the same however they came about."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,99 +19,146 @@ import soundfile
 
 from emotrace.errors import EmotraceError
 from emotrace.features import load_feature_set
-from emotrace.features.extraction import Request, extract_clip, extract_table
+from emotrace.features.clip import ClipFrames, Request, extract_clip
+from emotrace.features.extraction import Extraction, extract_table, list_requests
+from emotrace.features.store import FeatureStore
 from emotrace.frames import FrameGrid
+from emotrace.store import Store
 
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
-PROVENANCE = {"feature_set": "compare", "code": "0123abc"}
+IDENTITY = {
+    "feature_set": "compare",
+    "frames": {"window_s": 0.5, "hop_s": 0.5},
+    "code": "0123abc",
+    "libraries": {"opensmile": "2.6.0"},
+}
 
 
 @dataclass
-class Extraction:
-    clips: pd.DataFrame
-    path: Path
-    digest: str
+class Extracted:
+    """Three clips, their table, and the store in which they are kept."""
+
+    files: pd.DataFrame
+    table: Path
+    store: Path
+    result: Extraction
 
 
-def build_clips(folder: Path) -> pd.DataFrame:
+def describe_file(path: Path, clip_id: str, offset_s: float = 0.0) -> dict[str, Any]:
+    return {
+        "clip_id": clip_id,
+        "path": str(path),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "offset_s": offset_s,
+        "duration_s": soundfile.info(path).duration,
+    }
+
+
+def write_noise(path: Path, seconds: float, seed: int) -> Path:
+    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * 44_100))
+    soundfile.write(path, noise, 44_100, subtype="PCM_16")
+    return path
+
+
+def build_files(folder: Path) -> pd.DataFrame:
     """Write three clips of different length and offset, listed in no order."""
     rows = []
     for clip_id, seconds, offset_s in (("b", 1.5, 0.0), ("10", 2.0, 29.98), ("2", 1.0, 15.0)):
-        noise = np.random.default_rng(len(rows)).uniform(-0.5, 0.5, round(seconds * 44_100))
-        path = folder / f"{clip_id}.wav"
-        soundfile.write(path, noise, 44_100, subtype="PCM_16")
-        rows.append((clip_id, str(path), offset_s))
-    return pd.DataFrame(rows, columns=["clip_id", "path", "offset_s"])
+        path = write_noise(folder / f"{clip_id}.wav", seconds, seed=len(rows))
+        rows.append(describe_file(path, clip_id, offset_s))
+    return pd.DataFrame(rows)
 
 
-def extract(clips: pd.DataFrame, path: Path, *, threads: int) -> str:
+def extract(
+    files: pd.DataFrame,
+    path: Path,
+    store: Path,
+    *,
+    threads: int = 1,
+) -> Extraction:
     return extract_table(
-        clips,
-        feature_set="compare",
-        grid=GRID,
+        files,
+        identity=IDENTITY,
+        store=Store(store, path.parent),
         path=path,
-        provenance=PROVENANCE,
         threads=threads,
         memory_mb=2000,
     )
 
 
+def locate(files: pd.DataFrame, store: Path) -> dict[str, Path]:
+    """Return each clip's entry."""
+    kept = FeatureStore(store, IDENTITY)
+    return {request.clip_id: kept.locate(request) for request in list_requests(files, IDENTITY)}
+
+
 @pytest.fixture(scope="module")
-def extraction(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Extraction]:
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> Extracted:
     folder = tmp_path_factory.mktemp("extraction")
-    clips = build_clips(folder)
-    yield Extraction(clips, folder / "a.parquet", extract(clips, folder / "a.parquet", threads=2))
+    files, table, store = build_files(folder), folder / "a.parquet", folder / "store"
+    return Extracted(files, table, store, extract(files, table, store, threads=2))
 
 
-def test_table_is_sorted_typed_and_says_where_it_comes_from(extraction: Extraction) -> None:
-    schema = pq.read_schema(extraction.path)
+@pytest.fixture
+def store(extracted: Extracted, tmp_path: Path) -> Path:
+    """Return a store that holds the three clips and may be changed."""
+    shutil.copytree(extracted.store, tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_table_is_sorted_typed_and_says_where_it_comes_from(extracted: Extracted) -> None:
+    schema = pq.read_schema(extracted.table)
     features = load_feature_set("compare").column_names()
     assert schema.names == ["clip_id", "time_s", *features]
     types = [str(field.type) for field in schema]
     assert types == ["string", "double", *["float"] * len(features)]
-    assert (
-        PROVENANCE.items()
-        <= {key.decode(): value.decode() for key, value in schema.metadata.items()}.items()
-    )
+    assert json.loads(schema.metadata[b"emotrace"]) == IDENTITY
 
-    table = pd.read_parquet(extraction.path)
+    table = pd.read_parquet(extracted.table)
     times = [("10", 30.0 + n / 2) for n in range(4)] + [("2", 15.0), ("2", 15.5)]
     times += [("b", 0.0), ("b", 0.5), ("b", 1.0)]
     assert list(table[["clip_id", "time_s"]].itertuples(index=False, name=None)) == times
 
 
-def test_rows_are_those_of_each_clip_alone(extraction: Extraction) -> None:
-    table = pd.read_parquet(extraction.path)
-    for clip in extraction.clips.itertuples():
-        alone = extract_clip(Request("compare", clip.clip_id, clip.path, clip.offset_s, GRID))
+def test_rows_are_those_of_each_clip_alone(extracted: Extracted) -> None:
+    table = pd.read_parquet(extracted.table)
+    for clip in extracted.files.itertuples():
+        alone = extract_clip(
+            Request("compare", clip.clip_id, clip.path, clip.sha256, clip.offset_s, GRID)
+        )
         rows = table[table["clip_id"] == clip.clip_id].drop(columns=["clip_id", "time_s"])
         np.testing.assert_array_equal(rows.to_numpy(), alone.values)
 
 
 def test_number_of_workers_and_order_of_clips_change_nothing(
-    extraction: Extraction, tmp_path: Path
+    extracted: Extracted, tmp_path: Path
 ) -> None:
     path = tmp_path / "again.parquet"
-    assert extract(extraction.clips[::-1], path, threads=1) == extraction.digest
-    assert path.read_bytes() == extraction.path.read_bytes()
+    result = extract(extracted.files[::-1], path, tmp_path / "store", threads=1)
+    assert result == Extraction(extracted.result.digest, computed=3, reused=0)
+    assert path.read_bytes() == extracted.table.read_bytes()
 
 
-def test_one_other_sample_changes_the_digest(extraction: Extraction, tmp_path: Path) -> None:
-    clips = extraction.clips.copy()
-    samples, rate = soundfile.read(clips["path"][2], dtype="int16")
+def test_one_other_sample_computes_its_clip_alone_and_changes_the_digest(
+    extracted: Extracted, store: Path, tmp_path: Path
+) -> None:
+    files = extracted.files.copy()
+    samples, rate = soundfile.read(files["path"][2], dtype="int16")
     samples[20_000] += 1000
     soundfile.write(tmp_path / "changed.wav", samples, rate, subtype="PCM_16")
-    clips.loc[2, "path"] = str(tmp_path / "changed.wav")
-    assert extract(clips, tmp_path / "a.parquet", threads=2) != extraction.digest
+    files.loc[2] = describe_file(tmp_path / "changed.wav", "2", 15.0)
+    result = extract(files, tmp_path / "a.parquet", store)
+    assert (result.computed, result.reused) == (1, 2)
+    assert result.digest != extracted.result.digest
 
 
 def test_vanished_file_is_named_without_a_flood_of_lines(
-    extraction: Extraction, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    extracted: Extracted, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    clips = extraction.clips.copy()
-    clips.loc[0, "path"] = str(tmp_path / "vanished.wav")
+    files = extracted.files.copy()
+    files.loc[0, "path"] = str(tmp_path / "vanished.wav")
     with pytest.raises(EmotraceError) as refused:
-        extract(clips, tmp_path / "a.parquet", threads=2)
+        extract(files, tmp_path / "a.parquet", tmp_path / "store", threads=2)
     path = tmp_path / "vanished.wav"
     message, hint = str(refused.value).splitlines()
     assert message.startswith(f"clip b ({path}): compare cannot be computed: ")
@@ -112,3 +166,138 @@ def test_vanished_file_is_named_without_a_flood_of_lines(
     assert hint.startswith("hint: ")
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+# What is in the store is not computed again, and never taken for something else.
+
+
+def test_the_same_audio_is_not_computed_again_even_if_it_is_gone(
+    extracted: Extracted, store: Path, tmp_path: Path
+) -> None:
+    files = extracted.files.assign(path=str(tmp_path / "elsewhere.wav"))
+    result = extract(files, tmp_path / "a.parquet", store)
+    assert result == Extraction(extracted.result.digest, computed=0, reused=3)
+    assert (tmp_path / "a.parquet").read_bytes() == extracted.table.read_bytes()
+
+
+def test_of_added_clips_those_with_new_audio_are_computed(
+    extracted: Extracted, store: Path, tmp_path: Path
+) -> None:
+    new = write_noise(tmp_path / "new.wav", 1.0, seed=9)
+    added = [
+        describe_file(new, "new"),
+        describe_file(shutil.copy(new, tmp_path / "twin.wav"), "twin"),
+        describe_file(new, "later", offset_s=0.5),
+        describe_file(Path(extracted.files["path"][0]), "b again"),
+    ]
+    files = pd.concat([extracted.files, pd.DataFrame(added)])
+    result = extract(files, tmp_path / "a.parquet", store)
+    assert (result.computed, result.reused) == (2, 5)
+    entries = locate(files, store)
+    assert entries["new"] == entries["twin"] != entries["later"]
+    assert entries["b"] == entries["b again"]
+
+    clips = dict(iter(pd.read_parquet(tmp_path / "a.parquet").groupby("clip_id")))
+    for one, other in (("new", "twin"), ("b", "b again")):
+        pd.testing.assert_frame_equal(
+            *(clips[clip].drop(columns="clip_id").reset_index(drop=True) for clip in (one, other))
+        )
+    assert clips["later"]["time_s"].tolist() == [0.5, 1.0]
+
+
+def truncate(entry: Path, _: Path) -> None:
+    entry.write_bytes(entry.read_bytes()[:-20_000])
+
+
+def empty(entry: Path, _: Path) -> None:
+    entry.write_bytes(b"")
+
+
+def exchange(entry: Path, other: Path) -> None:
+    shutil.copy(other, entry)
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, exchange])
+def test_a_damaged_entry_is_computed_again(
+    extracted: Extracted, store: Path, tmp_path: Path, damage: Any
+) -> None:
+    entries = locate(extracted.files, store)
+    intact = entries["2"].read_bytes()
+    damage(entries["2"], entries["10"])
+    assert entries["2"].read_bytes() != intact
+    result = extract(extracted.files, tmp_path / "a.parquet", store)
+    assert result == Extraction(extracted.result.digest, computed=1, reused=2)
+    assert (tmp_path / "a.parquet").read_bytes() == extracted.table.read_bytes()
+    assert entries["2"].read_bytes() == intact
+
+
+@pytest.mark.parametrize("bit", [3, 7])
+def test_one_wrong_bit_anywhere_never_gives_other_frames(bit: int, tmp_path: Path) -> None:
+    kept = FeatureStore(tmp_path, IDENTITY)
+    request = Request("compare", "a", "a.wav", 64 * "a", 0.0, GRID)
+    clip = ClipFrames(np.arange(3) / 2, np.arange(6, dtype=np.float32).reshape(3, 2))
+    kept.write(request, clip)
+    entry = kept.locate(request)
+    intact = entry.read_bytes()
+    n_refused = 0
+    for position in range(len(intact)):
+        damaged = bytearray(intact)
+        damaged[position] ^= 1 << bit
+        entry.write_bytes(damaged)
+        found = kept.read(request)
+        if found is None:
+            n_refused += 1
+        else:  # the bit means nothing
+            np.testing.assert_array_equal(found.times, clip.times)
+            np.testing.assert_array_equal(found.values, clip.values)
+    assert n_refused > len(intact) / 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"code": "4567def"},
+        {"libraries": {"opensmile": "2.6.1"}},
+        {"frames": {"window_s": 1.0, "hop_s": 0.5}},
+    ],
+)
+def test_other_code_libraries_or_frames_share_nothing(
+    extracted: Extracted, store: Path, other: dict[str, Any]
+) -> None:
+    identity = {**IDENTITY, **other}
+    mine, theirs = FeatureStore(store, IDENTITY), FeatureStore(store, identity)
+    requests = list_requests(extracted.files, identity)
+    assert not any(theirs.locate(request).exists() for request in requests)
+    shutil.copytree(mine.folder, theirs.folder)  # not even if someone moves them there
+    assert all(theirs.locate(request).exists() for request in requests)
+    assert not any(theirs.read(request) for request in requests)
+
+
+def test_a_file_that_was_replaced_since_it_was_examined_is_refused(tmp_path: Path) -> None:
+    files = build_files(tmp_path)
+    write_noise(Path(files["path"][0]), 1.5, seed=7)
+    with pytest.raises(EmotraceError, match=r"clip b .*not the file that it was.*\nhint: "):
+        extract(files, tmp_path / "a.parquet", tmp_path / "store")
+    entries = locate(files, tmp_path / "store")
+    assert [clip for clip, entry in entries.items() if entry.exists()] == ["10", "2"]
+
+    files.loc[0] = describe_file(Path(files["path"][0]), "b")
+    result = extract(files, tmp_path / "a.parquet", tmp_path / "store")
+    assert (result.computed, result.reused) == (1, 2)  # what was finished before the end is kept
+
+
+def test_two_extractions_at_once_may_share_a_store(extracted: Extracted, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
+        running = [
+            pool.submit(extract, extracted.files, folder / "a.parquet", tmp_path / "store")
+            for folder in folders
+        ]
+        results = [job.result() for job in running]
+    for folder, result in zip(folders, results, strict=True):
+        assert result.digest == extracted.result.digest
+        assert (folder / "a.parquet").read_bytes() == extracted.table.read_bytes()
+    assert not list((tmp_path / "store").rglob("*/.*"))

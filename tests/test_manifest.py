@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.corpus.manifest import list_clip_ids, read_manifest
+from emotrace.corpus.manifest import list_audio, read_manifest
 from emotrace.errors import EmotraceError
 
 CLIPS = "clip_id,path\n007,music/a.wav\n12,/elsewhere/b.flac\n"
@@ -43,7 +43,7 @@ def test_smallest_manifest(write: Write, tmp_path: Path) -> None:
     assert annotations[["arousal_std", "valence_std"]].isna().all(axis=None)
 
 
-def test_all_columns_and_deviations_on_the_scale(write: Write) -> None:
+def test_all_columns_and_deviations_on_the_scale(write: Write, tmp_path: Path) -> None:
     clips, annotations = read_manifest(
         *write(
             "genre,clip_id,offset_s,path,title,artist,split,own note\n"
@@ -54,6 +54,7 @@ def test_all_columns_and_deviations_on_the_scale(write: Write) -> None:
     )
     row = clips.iloc[0].drop("path").tolist()
     assert row == ["1", 15.5, "evaluation", "Zoë", "Slow, then fast", "Folk"]
+    assert list_audio(tmp_path / "clips.csv") == [("1", str(tmp_path / "a.wav"), 15.5)]
     assert annotations.values.tolist() == [["1", 15.5, -1.0, 0.5, 1.0, 1.0]]
 
 
@@ -67,13 +68,13 @@ def test_values_on_our_scale_are_unchanged(write: Write) -> None:
 def test_spreadsheet_exports_are_understood(write: Write) -> None:
     clips = CLIPS.replace("\n", "\r\n") + ",\r\n\r\n"
     paths = write(clips, ANNOTATIONS.replace("\n", "\r\n"), encoding="utf-8-sig")
-    assert list_clip_ids(paths[0]) == ["007", "12"]
+    assert [clip_id for clip_id, *_ in list_audio(paths[0])] == ["007", "12"]
     assert len(read_manifest(*paths)[1]) == 3
 
 
 def test_duplicate_ids_pass_to_the_later_check(write: Write) -> None:
     paths = write(CLIPS + "007,c.wav\n")
-    assert list_clip_ids(paths[0]) == ["007", "12", "007"]
+    assert [clip_id for clip_id, *_ in list_audio(paths[0])] == ["007", "12", "007"]
     assert read_manifest(*paths)[0]["clip_id"].tolist() == ["007", "12", "007"]
 
 
@@ -130,6 +131,6 @@ def test_unreadable_files_and_scales_are_named(write: Write, tmp_path: Path) -> 
     with pytest.raises(EmotraceError, match="clips.csv: is not UTF-8"):
         read_manifest(*paths)
     with pytest.raises(EmotraceError, match="absent.csv: cannot be read"):
-        list_clip_ids(tmp_path / "absent.csv")
+        list_audio(tmp_path / "absent.csv")
     with pytest.raises(EmotraceError, match=r"annotation_scale: found \(9, 1\)"):
         read_manifest(*write(), annotation_scale=(9, 1))

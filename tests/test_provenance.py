@@ -7,13 +7,20 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from emotrace import provenance
+from emotrace.errors import EmotraceError
 from emotrace.features import list_feature_sets
+from emotrace.features.identity import identify_feature_set
 from emotrace.models import list_families
-from emotrace.provenance import digest_code, find_versions
+from emotrace.provenance import digest_code, digest_tables, find_versions, refuse_changed_code
+from emotrace.training.identity import identify_model
 
 REAL_ROOT = provenance.ROOT
 
@@ -203,43 +210,82 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
         "emotrace/errors.py",
         "emotrace/jobs.py",
         "emotrace/models/__init__.py",
+        "emotrace/provenance.py",
+        "emotrace/store.py",
         *(
             f"emotrace/training/{name}.py"
             for name in (
                 "__init__",
                 "fitting",
+                "fold",
+                "identity",
                 "job",
                 "normalisation",
                 "protocols",
                 "sequences",
+                "store",
             )
         ),
     }
 
 
-def list_relatives(root: Path, digest: Digest, folder: str, name: str) -> set[str]:
-    """List the modules of a folder behind one of them."""
-    behind = list_behind(root / folder, digest, f"{folder}/{name}.py")
-    return {Path(file).stem for file in behind} - {"__init__", "layers"}
+def follow(identify: Callable[[], dict[str, Any]]) -> Digest:
+    """Make of the code in an identity a digest of the files as they are now."""
+
+    def digest_now(*_: str) -> str:
+        provenance._read_module.cache_clear()
+        return identify()["code"]
+
+    return digest_now
 
 
+@pytest.mark.usefixtures("digest")
 @pytest.mark.parametrize("name", list_feature_sets())
-def test_feature_sets_do_not_depend_on_one_another(
-    real_tree: Path, digest: Digest, name: str
-) -> None:
-    relatives = list_relatives(real_tree, digest, "emotrace/features/sets", name)
-    assert relatives == {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
-    for folder in ("training", "models", "evaluation", "explanation", "figures", "corpus"):
-        script = "workflow_scripts/extract_features.py"
-        assert not list_behind(real_tree / "emotrace" / folder, digest, script)
+def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name: str) -> None:
+    frames = {"window_s": 0.5, "hop_s": 0.5}
+    code = follow(lambda: identify_feature_set(name, frames))
+    relatives = {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
+    assert list_behind(real_tree, code) - {"emotrace/features/sets/__init__.py"} == {
+        *(f"emotrace/{module}.py" for module in ("__init__", "audio", "errors", "frames", "mp3")),
+        *(f"emotrace/features/{module}.py" for module in ("__init__", "clip", "sound")),
+        *(f"emotrace/features/sets/{relative}.py" for relative in relatives),
+    }
 
 
+@pytest.mark.usefixtures("digest")
 @pytest.mark.parametrize("name", list_families())
-def test_model_families_depend_only_on_those_they_build_on(
-    real_tree: Path, digest: Digest, name: str
+def test_kept_fits_depend_on_what_makes_them_alone(real_tree: Path, name: str) -> None:
+    code = follow(lambda: identify_model(f"{name}_4", {}, new_torch_retrains=False))
+    relatives = {name, *{"BAT": ["AT"]}.get(name, [])}
+    assert list_behind(real_tree, code) == {
+        "emotrace/__init__.py",
+        *(f"emotrace/models/{module}.py" for module in ("__init__", "layers", *relatives)),
+        *(
+            f"emotrace/training/{module}.py"
+            for module in ("__init__", "fitting", "fold", "normalisation")
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "folder", ["training", "models", "evaluation", "explanation", "figures", "features/sets"]
+)
+def test_extraction_does_not_depend_on_what_follows_it(
+    real_tree: Path, digest: Digest, folder: str
 ) -> None:
-    relatives = list_relatives(real_tree, digest, "emotrace/models", name)
-    assert relatives == {name, *{"BAT": ["AT"]}.get(name, [])}
+    script = "workflow_scripts/extract_features.py"
+    assert not list_behind(real_tree / "emotrace" / folder, digest, script)
+
+
+def test_an_identity_tells_settings_and_libraries_apart() -> None:
+    settings = {"dropout": 0.1}
+    plain = identify_model("AT_4", settings, new_torch_retrains=False)
+    assert plain["libraries"] == {}
+    torch = identify_model("AT_4", settings, new_torch_retrains=True)
+    assert torch == {**plain, "libraries": {"torch": metadata.version("torch")}}
+    compare = identify_feature_set("compare", {"window_s": 1.0, "hop_s": 0.5})
+    assert compare["frames"] == {"window_s": 1.0, "hop_s": 0.5}
+    assert {"opensmile", "soundfile", "soxr"} <= compare["libraries"].keys()
 
 
 def test_versions_are_those_installed() -> None:
@@ -247,3 +293,32 @@ def test_versions_are_those_installed() -> None:
         "numpy": metadata.version("numpy"),
         "no-such-thing": "absent",
     }
+
+
+def test_code_that_was_edited_after_planning_is_refused() -> None:
+    refuse_changed_code("abc", "abc", "compare")
+    with pytest.raises(EmotraceError, match=r"compare: .* edited .*\nhint: "):
+        refuse_changed_code("abc", "abd", "compare")
+
+
+def test_digest_of_tables_hangs_on_what_they_say_and_not_on_how(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"clip_id": ["é", "b", "c"], "x": [1.0, 2.0, 3.0]})
+    digest = digest_tables(frame)
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=2)
+    table = pq.read_table(tmp_path / "a.parquet")
+    same = [
+        pd.concat([frame[:1], frame[1:]]).set_index(pd.Index([7, 8, 9])),
+        table,
+        pa.concat_tables([table[:2], table[2:]]),
+        pd.read_parquet(tmp_path / "a.parquet"),
+    ]
+    assert {digest_tables(table) for table in same} == {digest}
+    others = [
+        frame[::-1],
+        frame.rename(columns={"x": "y"}),
+        frame.astype({"x": "float32"}),
+        frame.replace(2.0, 2.5),
+        frame[["x", "clip_id"]],
+    ]
+    assert digest not in {digest_tables(table) for table in others}
+    assert digest_tables(frame, frame) not in (digest, digest_tables(frame[:0], frame))

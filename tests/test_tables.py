@@ -34,7 +34,7 @@ DEMO = Circumstances(
     n_corpus_clips=47,
     n_excluded=1,
     offset_s=0.0,
-    window_s=0.5,
+    windows_s={"compare": 0.5, "chroma": 0.5},
     hop_s=0.5,
     feature_set="compare",
     baseline="LSTM_400",
@@ -191,6 +191,11 @@ def test_other_corpora_show_nothing_published() -> None:
         (DEMO, {"protocol": "artist"}, ["Protocol artist", "no artist on both sides"]),
         (DEMO, {"protocol": "paper", "n_seeds": 1}, ["Protocol paper", "optimistic", "one seed"]),
         (DEMO, {"constant_clips": 2}, ["tau counts as 0: 20 of the 1250"]),
+        (
+            replace(DEMO, windows_s={"chroma": 1.0, "compare": 0.5, "cqt": 0.5}),
+            {},
+            ["frames of 0.5 s (chroma: 1 s) every 0.5 s"],
+        ),
     ],
 )
 def test_note_states_the_circumstances(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,14 @@ from emotrace import TARGETS
 from emotrace.config import TrainingSettings
 from emotrace.errors import EmotraceError
 from emotrace.models import build_model, list_families
+from emotrace.store import Store
+from emotrace.training import fold, job
 from emotrace.training.fitting import Part, _Stopper, fit_model, predict
+from emotrace.training.fold import Fit, FoldData
+from emotrace.training.identity import identify_model
 from emotrace.training.job import train_all
 from emotrace.training.normalisation import Normalisation
+from emotrace.training.protocols import make_folds
 from emotrace.training.sequences import Sequences, load_sequences
 
 N_FEATURES = 6
@@ -154,7 +163,10 @@ def test_a_planted_rule_is_learnt_and_shuffled_labels_are_not(name: str) -> None
     assert r2_score(test.labels.flatten(), predicted.flatten()) < 0.15
 
 
-def make_corpus(n_clips: int = 16) -> tuple[Sequences, pd.DataFrame]:
+Corpus = tuple[Sequences, pd.DataFrame]
+
+
+def make_corpus(n_clips: int = 16) -> Corpus:
     """Make up clips of 5 to 8 frames; two clips per artist, every fourth is evaluated."""
     random = np.random.default_rng(6)
     lengths = 5 + np.arange(n_clips) % 4
@@ -184,20 +196,26 @@ def make_corpus(n_clips: int = 16) -> tuple[Sequences, pd.DataFrame]:
 
 def train(
     folder: Path,
-    corpus: tuple[Sequences, pd.DataFrame],
+    corpus: Corpus,
     *,
     name: str = "AT_4",
     protocol: str = "official",
     seeds: tuple[int, ...] = (1,),
+    store: Path | None = None,
+    **settings: object,
 ) -> pd.DataFrame:
-    train_all(
-        name,
+    """Train with a store of its own, so that nothing is taken from elsewhere unless asked for."""
+    settings = make_settings(**{"dropout": 0.2, "max_epochs": 2, **settings})
+    digest = train_all(
         *corpus,
+        identity=identify_model(name, settings, new_torch_retrains=False),
         protocol={"name": protocol, "folds": 3, "validation_share": 0.3},
         seeds=seeds,
-        settings=make_settings(dropout=0.2, max_epochs=2),
+        feature_set="made_up",
+        store=Store(store or folder / "store", folder),
         folder=folder,
     )
+    (folder / "run.digest").write_text(digest, encoding="utf-8")
     return pd.read_parquet(folder / "predictions.parquet")
 
 
@@ -332,8 +350,180 @@ def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Pat
     pd.testing.assert_frame_equal(*history, check_exact=False, rtol=1e-4, atol=1e-5)
 
 
+# What is in the store is not fitted again, and never taken for something else.
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Return the target and seed of every fit that is made from now on."""
+    made = []
+
+    def run_fit(name: str, sequences: Sequences, data: FoldData, target: str, **rest: Any) -> Fit:
+        made.append((target, rest["seed"]))
+        return fold.run_fit(name, sequences, data, target, **rest)
+
+    monkeypatch.setattr(job, "run_fit", run_fit)
+    return made
+
+
+def read_run(folder: Path) -> dict[str, bytes]:
+    """Return all that a run leaves, but not its store."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return {name: content for name, content in names.items() if not name.startswith("store/")}
+
+
+def list_entries(store: Path) -> list[Path]:
+    return sorted(store.glob("fits/made_up/*/*"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run with two seeds; its store lies below it."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(folder, make_corpus(), seeds=(1, 2))
+    return folder
+
+
+@pytest.fixture
+def store(trained: Path, tmp_path: Path) -> Path:
+    """Return a store that holds the fits of two seeds and may be changed."""
+    shutil.copytree(trained / "store", tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_a_second_run_fits_nothing_and_leaves_the_same(
+    trained: Path, store: Path, tmp_path: Path, fits: list[tuple[str, int]]
+) -> None:
+    train(tmp_path / "again", make_corpus(), seeds=(1, 2), store=store)
+    assert fits == []
+    assert read_run(tmp_path / "again") == read_run(trained)
+
+
+def test_an_added_seed_makes_its_fits_alone(
+    trained: Path, store: Path, tmp_path: Path, fits: list[tuple[str, int]]
+) -> None:
+    predictions = train(tmp_path / "more", make_corpus(), seeds=(1, 2, 3), store=store)
+    assert fits == [(target, 3) for target in TARGETS]
+    before = pd.read_parquet(trained / "predictions.parquet")
+    assert predictions[predictions["seed"] < 3].equals(before)
+    assert set(predictions["seed"]) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "part", "made"),
+    [
+        ("official", "fit", ["arousal"]),
+        ("official", "validation", ["arousal"]),
+        ("official", "test", []),
+        ("paper", "test", 3 * ["arousal"]),
+    ],
+)
+def test_a_changed_label_makes_the_fits_that_heard_it(
+    protocol: str, part: str, made: list[str], tmp_path: Path, fits: list[tuple[str, int]]
+) -> None:
+    sequences, clips = make_corpus()
+    train(tmp_path, (sequences, clips), protocol=protocol, name="LSTM_2", max_epochs=1)
+    folds = make_folds(clips, protocol=protocol, n_folds=3, validation_share=0.3, seed=1)
+    (row,) = sequences.find_clips(getattr(folds[0], part)[:1])
+    sequences.labels[row, 2, TARGETS.index("arousal")] += 0.01
+    fits.clear()
+    train(tmp_path, (sequences, clips), protocol=protocol, name="LSTM_2", max_epochs=1)
+    assert [target for target, _ in fits] == made
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "BAT_4"}, {"learning_rate": 0.002}, {"protocol": "artist"}]
+)
+def test_another_model_setting_or_division_shares_nothing(
+    store: Path, tmp_path: Path, fits: list[tuple[str, int]], change: dict[str, Any]
+) -> None:
+    train(tmp_path / "other", make_corpus(), store=store, **change)
+    assert len(fits) == (6 if "protocol" in change else 2)
+
+
+def test_any_other_feature_makes_all_fits(
+    store: Path, tmp_path: Path, fits: list[tuple[str, int]]
+) -> None:
+    sequences, clips = make_corpus()
+    sequences.features[0, 0, 0] += 0.01  # of a clip that is tested, and so predicted
+    train(tmp_path / "other", (sequences, clips), store=store)
+    assert len(fits) == 2
+
+
+def test_fits_are_those_of_an_empty_store_though_the_padding_grew(tmp_path: Path) -> None:
+    sequences, clips = make_corpus()
+    store = tmp_path / "store"
+    train(tmp_path / "short", (sequences, clips), name="Transformer_1", store=store)
+    longer = lengthen_padding(sequences), clips
+    anew = train(tmp_path / "anew", longer, name="Transformer_1")
+    assert train(tmp_path / "kept", longer, name="Transformer_1", store=store).equals(anew)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_bit, Path.unlink])
+@pytest.mark.parametrize(
+    "file",
+    ["predictions.parquet", "attention.parquet", "history.parquet", "weights.safetensors"],
+)
+def test_a_damaged_fit_is_made_again(
+    trained: Path,
+    store: Path,
+    tmp_path: Path,
+    fits: list[tuple[str, int]],
+    file: str,
+    damage: Callable[[Path], None],
+) -> None:
+    damage(list_entries(store)[0] / file)
+    train(tmp_path / "again", make_corpus(), seeds=(1, 2), store=store)
+    assert len(fits) == 1
+    assert read_run(tmp_path / "again") == read_run(trained)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    trained: Path, tmp_path: Path, fits: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = job.run_fit
+
+    def stop_at_the_second(*arguments: Any, **rest: Any) -> Fit:
+        if fits:
+            raise KeyboardInterrupt
+        return counted(*arguments, **rest)
+
+    store = tmp_path / "store"
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job, "run_fit", stop_at_the_second)
+        train(tmp_path / "run", make_corpus(), seeds=(1, 2), store=store)
+    assert len(list_entries(store)) == 1
+    train(tmp_path / "run", make_corpus(), seeds=(1, 2), store=store)
+    assert fits == [(target, seed) for seed in (1, 2) for target in TARGETS]
+    assert read_run(tmp_path / "run") == read_run(trained)
+
+
+def test_fits_may_be_read_by_all_whom_the_umask_lets(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        train(tmp_path, make_corpus(), name="LSTM_2", max_epochs=1)
+    finally:
+        os.umask(before)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").rglob("*")}
+    assert len(modes) > 8
+    assert {
+        path: mode for path, mode in modes.items() if mode != 0o755 - 0o111 * path.is_file()
+    } == {}
+
+
 def test_training_needs_nothing_that_a_gpu_machine_may_lack() -> None:
-    modules = ["emotrace.training.job", "emotrace.training.sequences"]
+    modules = ["emotrace.training.job", "emotrace.training.sequences", "emotrace.training.identity"]
     modules += [f"emotrace.models.{family}" for family in list_families()]
     lacking = ["librosa", "opensmile", "soundfile", "snakemake", "sklearn", "dask"]
     lacking += ["distributed", "matplotlib", "pydantic", "pooch", "requests"]

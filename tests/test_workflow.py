@@ -15,10 +15,10 @@ import torch
 
 from emotrace.config import TrainingSettings
 from emotrace.training.fitting import fit_model, predict
-from emotrace.training.job import prepare_fold
+from emotrace.training.fold import prepare_fold
 from emotrace.training.protocols import make_folds
 from emotrace.training.sequences import load_sequences
-from tests.workflow import ROOT, run_snakemake, succeed
+from tests.workflow import ROOT, list_jobs, run_snakemake, succeed
 
 DEMO: dict[str, Any] = {
     "runs": [
@@ -86,8 +86,8 @@ def test_shuffled_labels_cannot_be_learnt(demo: Path) -> None:
     sequences.labels = np.random.default_rng(0).permutation(sequences.labels)
     (fold,) = make_folds(clips, protocol="official", n_folds=2, validation_share=0.2, seed=1)
     settings = TrainingSettings(max_epochs=20).model_dump()
-    _, parts = prepare_fold(sequences, fold, settings, torch.device("cpu"))
-    for fit, validation, test in parts.values():
+    data = prepare_fold(sequences, fold, settings, torch.device("cpu"))
+    for fit, validation, test in data.parts.values():
         predictions, _ = predict(fit_model("AT_64", fit, validation, settings, 1).model, test)
         error = ((predictions - test.labels) ** 2).mean() / test.labels.var(correction=0)
         assert 1 - error.item() < 0.2
@@ -111,6 +111,15 @@ def test_added_model_trains_nothing_else(demo: Path) -> None:
         "tables": 1,
         "total": 4,
     }
+
+
+def test_other_demo_music_reruns_everything(demo: Path) -> None:
+    other = DEMO | {"corpus": {"name": "demo", "seed": 7}}
+    planned = list_jobs(succeed(run_snakemake(demo, "all", "--dry-run", config=other)))
+    assert {"synthesise_demo", "examine_audio", "build_corpus"} <= set(planned)
+    assert "extract_features chroma" in planned
+    assert "train_model compare AT_64" in planned
+    assert "plot_chromagrams" in planned
 
 
 def count_jobs(printed: str) -> dict[str, int]:

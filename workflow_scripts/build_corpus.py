@@ -1,7 +1,6 @@
-"""Read a corpus, examine every file, and write the two tables that describe it."""
+"""Join annotations and audio, and write the two tables that describe the corpus."""
 
 import logging
-import os
 from pathlib import Path
 
 from emotrace.jobs import run_job
@@ -10,49 +9,32 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    import pandas as pd
-
     from emotrace.corpus import read_corpus
-    from emotrace.corpus.checks import examine_audio, find_problems, refuse_excess
+    from emotrace.corpus.checks import find_problems, refuse_excess
+    from emotrace.corpus.listing import join_files, read_files
     from emotrace.frames import FrameGrid
-    from emotrace.parallel import map_clips
+    from emotrace.provenance import digest_tables
 
-    corpus = snakemake.params.corpus
+    corpus, output = snakemake.params.corpus, snakemake.output
     clips, annotations = read_corpus(corpus)
-    clips["path"] = [shorten_path(path) for path in clips["path"]]
-    examinations = list(
-        map_clips(
-            examine_audio,
-            list(clips["path"]),
-            label="examined",
-            threads=snakemake.threads,
-            memory_mb=snakemake.resources.mem_mb,
-        )
-    )
-    excluded = find_problems(clips, annotations, examinations, FrameGrid(**snakemake.params.frames))
+    clips = join_files(clips, read_files(snakemake.input.files))
+    excluded = find_problems(clips, annotations, FrameGrid(**snakemake.params.frames))
     for row in excluded.itertuples():
         logger.warning("left out %s (%s): %s", row.clip_id, row.path, row.reason)
     refuse_excess(excluded, len(clips), corpus["max_excluded"])
 
-    clips = pd.concat([clips, pd.DataFrame(examinations).drop(columns="problem")], axis=1)
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
     annotations = annotations[annotations["clip_id"].isin(clips["clip_id"])]
+    annotations = annotations.sort_values(["clip_id", "time_s"])
     logger.info("%d clips, %d left out", len(clips), len(excluded))
 
     columns = ["clip_id", "path", "sha256", "offset_s", "duration_s", "sample_rate", "channels"]
     columns += ["split", "artist", "title", "genre"]
-    clips[columns].to_parquet(snakemake.output.clips, index=False)
-    annotations = annotations.sort_values(["clip_id", "time_s"])
-    annotations.to_parquet(snakemake.output.annotations, index=False)
-    excluded.to_csv(snakemake.output.excluded, index=False)
-
-
-def shorten_path(path: str) -> str:
-    """Write paths below the working directory as relative, so that it can be moved."""
-    absolute = Path(os.path.abspath(path))
-    return str(
-        absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute
-    )
+    clips[columns].to_parquet(output.clips, index=False)
+    annotations.to_parquet(output.annotations, index=False)
+    excluded.to_csv(output.excluded, index=False)
+    digest = digest_tables(clips[columns], annotations, excluded)
+    Path(output.digest).write_text(f"{digest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,16 +10,22 @@ def main() -> None:
     import pandas as pd
 
     from emotrace.evaluation.choices import choose_examples
+    from emotrace.evaluation.validation import read_validation
 
-    evaluation = snakemake.params.evaluation
-    tested = pd.read_parquet(snakemake.input.predictions, columns=["clip_id"])["clip_id"].unique()
+    params, inputs = snakemake.params, snakemake.input
+    tested = pd.read_parquet(inputs.predictions, columns=["clip_id"])["clip_id"].unique()
+    validation = [
+        {"model": file.parent.name, "target": target, "validation_r2": r2}
+        for file in map(Path, inputs.history)
+        for target, r2 in read_validation(file).items()
+    ]
     examples = choose_examples(
-        pd.read_parquet(snakemake.input.metrics),
-        pd.read_parquet(snakemake.input.annotations),
+        pd.DataFrame(validation),
+        pd.read_parquet(inputs.annotations),
         list(tested),
-        feature_set=evaluation["feature_set"],
-        baseline=evaluation["baseline"],
-        clips=snakemake.params.clips,
+        feature_set=params.feature_set,
+        baseline=params.baseline,
+        clips=params.clips,
     )
     Path(snakemake.output.examples).write_text(json.dumps(examples, indent=2) + "\n")
 

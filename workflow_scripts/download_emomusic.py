@@ -7,12 +7,15 @@ from emotrace.jobs import run_job
 
 def main() -> None:
     from emotrace.corpus.emomusic import download_emomusic, unpack_emomusic
+    from emotrace.provenance import digest_files
 
     dataset = Path(snakemake.output.dataset)
     # Beside the output and not in it: Snakemake deletes the output of a failed job.
     archives = dataset.parent / "archives"
     download_emomusic(archives, base_url=snakemake.params.url)
     unpack_emomusic(archives, dataset)
+    digest = digest_files(*sorted(path for path in dataset.rglob("*") if path.is_file()))
+    Path(snakemake.output.digest).write_text(f"{digest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ def main() -> None:
     import pandas as pd
 
     from emotrace.evaluation.scores import score_runs
+    from emotrace.provenance import digest_tables
 
     params = snakemake.params
     folders = [Path(file).parent for file in snakemake.input.predictions]
@@ -22,6 +23,8 @@ def main() -> None:
         n_samples=params.bootstrap_samples,
     )
     metrics.to_parquet(snakemake.output.metrics, index=False)
+    digest = digest_tables(metrics)
+    Path(snakemake.output.digest).write_text(f"{digest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

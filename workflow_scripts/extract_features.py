@@ -1,33 +1,31 @@
 """Extract one feature set from every clip of the corpus."""
 
-import json
 from pathlib import Path
 
 from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
-
+    from emotrace.corpus.listing import read_files, select_usable
     from emotrace.features.extraction import extract_table
-    from emotrace.frames import FrameGrid
+    from emotrace.features.identity import identify_feature_set
+    from emotrace.provenance import refuse_changed_code
+    from emotrace.store import open_store
 
-    frames = snakemake.params.frames
-    digest = extract_table(
-        pd.read_parquet(snakemake.input.clips),
-        feature_set=snakemake.wildcards.feature_set,
-        grid=FrameGrid(**frames),
-        path=Path(snakemake.output.table),
-        provenance={
-            "feature_set": snakemake.wildcards.feature_set,
-            "frames": json.dumps(frames),
-            "code": snakemake.params.code,
-            "libraries": json.dumps(snakemake.params.libraries),
-        },
+    params, output = snakemake.params, snakemake.output
+    feature_set = snakemake.wildcards.feature_set
+    # Asked again here, where the libraries are those of this job's environment.
+    identity = identify_feature_set(feature_set, params.identity["frames"])
+    refuse_changed_code(params.identity["code"], identity["code"], feature_set)
+    extraction = extract_table(
+        select_usable(read_files(snakemake.input.files)),
+        identity=identity,
+        store=open_store(snakemake.config["store"]),
+        path=Path(output.table),
         threads=snakemake.threads,
         memory_mb=snakemake.resources.mem_mb,
     )
-    Path(snakemake.output.digest).write_text(f"{digest}\n")
+    Path(output.digest).write_text(f"{extraction.digest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ def main() -> None:
 
     from emotrace.corpus.demo import synthesise_corpus
     from emotrace.parallel import map_clips
+    from emotrace.provenance import digest_files
 
-    corpus = snakemake.params.corpus
+    corpus, output = snakemake.params.corpus, snakemake.output
     synthesise_corpus(
-        Path(snakemake.output.clips).parent,
+        Path(output.clips).parent,
         n_clips=corpus["n_clips"],
         duration_s=corpus["duration_s"],
         seed=corpus["seed"],
@@ -24,6 +25,8 @@ def main() -> None:
             memory_mb=snakemake.resources.mem_mb,
         ),
     )
+    files = [output.clips, output.annotations, *sorted(Path(output.audio).iterdir())]
+    Path(output.digest).write_text(f"{digest_files(*files)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ a corpus is made of while it plans.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotrace.errors import EmotraceError
+from emotrace.provenance import digest_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,22 +57,73 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def list_digests(corpus: Mapping[str, Any]) -> list[str]:
+    """Name the digest of a corpus that the workflow makes; a user's own has none."""
+    if corpus["name"] == "demo":
+        return [f"{DEMO_FOLDER}/clips.digest"]
+    return [f"{EMOMUSIC_FOLDER}.digest"] if is_made_by_workflow(corpus) else []
+
+
+def is_made_by_workflow(corpus: Mapping[str, Any]) -> bool:
+    """Say whether the corpus is synthesised or downloaded, and not the user's own files."""
+    return corpus["name"] == "demo" or corpus.get("path", "") is None
+
+
+def select_audio_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of the config's block ``corpus`` what decides which audio there is."""
+    keys = {
+        "demo": ("n_clips", "duration_s", "seed"),
+        "emomusic": ("path", "annotations", "offset_s"),
+        "manifest": ("clips",),
+    }
+    name = corpus["name"]
+    return {"name": name, **{key: corpus[key] for key in keys[name]}}
+
+
+def digest_sources(corpus: Mapping[str, Any]) -> str:
+    """Digest the content of the files that describe a corpus, where they are the user's own."""
+    if is_made_by_workflow(corpus):
+        return "made by the workflow"
+    return digest_files(*list_sources(corpus))
+
+
 def list_clip_ids(corpus: Mapping[str, Any]) -> list[str] | None:
     """List the clips of a corpus before it is read, or None if it is yet to be downloaded."""
     if corpus["name"] == "demo":
         from emotrace.corpus.demo import demo_clip_ids
 
         return demo_clip_ids(corpus["n_clips"])
+    if is_made_by_workflow(corpus):
+        return None
+    return [clip_id for clip_id, _, _ in list_audio(corpus)]
+
+
+def list_audio(corpus: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """List a corpus's audio without importing anything heavy: ``clip_id``, ``path``, ``offset_s``.
+
+    Parameters
+    ----------
+    corpus : mapping
+        The config's block ``corpus``, defaults filled in.
+
+    Returns
+    -------
+    list of tuple
+        In the order of `read_corpus`; the files themselves are not looked at.
+    """
+    from emotrace.corpus import emomusic, manifest
+
+    if corpus["name"] == "demo":
+        return manifest.list_audio(Path(DEMO_FOLDER, "clips.csv"))
     if corpus["name"] == "emomusic":
-        from emotrace.corpus import emomusic
-
         if corpus["path"] is None:
-            return None
-        folder = Path(corpus["path"]).expanduser()
-        return emomusic.list_clip_ids(folder, annotations=_find_annotations(corpus))
-    from emotrace.corpus import manifest
-
-    return manifest.list_clip_ids(Path(corpus["clips"]).expanduser())
+            return emomusic.list_audio(Path(EMOMUSIC_FOLDER))
+        return emomusic.list_audio(
+            Path(corpus["path"]).expanduser(),
+            annotations=_find_annotations(corpus),
+            offset_s=corpus["offset_s"],
+        )
+    return manifest.list_audio(Path(corpus["clips"]).expanduser())
 
 
 def read_corpus(corpus: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -109,24 +160,6 @@ def read_corpus(corpus: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
         Path(corpus["annotations"]).expanduser(),
         annotation_scale=tuple(corpus["annotation_scale"]),
     )
-
-
-def digest_audio_listing(corpus: Mapping[str, Any]) -> str:
-    """Digest the names and sizes of a corpus's audio files.
-
-    Cheap enough for planning, and blind to `touch`, a fresh copy or a checkout.
-    """
-    if corpus["name"] == "emomusic" and corpus["path"] is not None:
-        paths = list(Path(corpus["path"]).expanduser().glob("clips*/*.mp3"))
-    elif corpus["name"] == "manifest":
-        from emotrace.corpus.text_table import read_text_table
-
-        table = read_text_table(Path(corpus["clips"]).expanduser())
-        paths = [table.path.parent / path for path in table.read_texts("path")]
-    else:
-        return "made by the workflow"
-    listing = sorted((path.name, path.stat().st_size if path.exists() else -1) for path in paths)
-    return hashlib.sha256(repr(listing).encode()).hexdigest()[:12]
 
 
 def _find_annotations(corpus: Mapping[str, Any]) -> Path:

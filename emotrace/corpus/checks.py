@@ -2,106 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from emotrace import TARGETS
-from emotrace.audio import decode_audio
-from emotrace.corpus.truncation import describe_truncation
 from emotrace.errors import EmotraceError
 from emotrace.frames import TOLERANCE, FrameGrid
-
-SILENCE = 1e-4
-"""Peak below which a file counts as silent, -80 dB of full scale: the dither of 16 bits."""
 
 MIN_FRAMES = 2
 """Annotated frames that a clip must have: one is no trace."""
 
 
-@dataclass(frozen=True)
-class Examination:
-    """What an audio file turned out to be.
-
-    Parameters
-    ----------
-    problem : str
-        Why the clip cannot be used; empty if it can.
-    sha256 : str
-        Of the file's bytes.
-    duration_s : float
-        Of what was decoded, in seconds.
-    sample_rate : int
-        In Hz.
-    channels : int
-    """
-
-    problem: str = ""
-    sha256: str = ""
-    duration_s: float = 0.0
-    sample_rate: int = 0
-    channels: int = 0
-
-
-def examine_audio(path: str) -> Examination:
-    """Decode a file from beginning to end and say what is wrong with it, if anything."""
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return Examination("missing file")
-    except (OSError, ValueError) as error:
-        return Examination(f"unreadable: {getattr(error, 'strerror', None) or error}")
-    if not content:
-        return Examination("empty file (0 bytes)")
-    try:
-        samples, sample_rate, announced = decode_audio(path)
-    except EmotraceError as error:
-        return Examination(str(error).splitlines()[0].removeprefix(f"{path}: "))
-    duration_s = len(samples) / sample_rate
-    truncation = describe_truncation(
-        content, decoded_s=duration_s, announced_s=announced / sample_rate
-    )
-    return Examination(
-        problem="; ".join(filter(None, [_describe_samples(samples), truncation])),
-        sha256=hashlib.sha256(content).hexdigest(),
-        duration_s=duration_s,
-        sample_rate=sample_rate,
-        channels=samples.shape[1],
-    )
-
-
-def _describe_samples(samples: np.ndarray) -> str:
-    if len(samples) == 0:
-        return "empty: no audio in it"
-    if not np.isfinite(samples).all():
-        return "samples that are not numbers"
-    peak = np.abs(samples).max()
-    if peak < SILENCE:
-        return f"silent: peak {peak:.1g} of full scale"
-    return ""
-
-
-def find_problems(
-    clips: pd.DataFrame,
-    annotations: pd.DataFrame,
-    examinations: Sequence[Examination],
-    grid: FrameGrid,
-) -> pd.DataFrame:
+def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -> pd.DataFrame:
     """List every clip that cannot be used, with all its reasons.
 
     Parameters
     ----------
     clips : pandas.DataFrame
-        With ``clip_id``, ``path`` and ``offset_s``.
+        With ``clip_id``, ``path``, ``offset_s``, and what its file turned out to be:
+        ``problem`` and ``duration_s``, see `emotrace.corpus.examination.Examination`.
     annotations : pandas.DataFrame
         With ``clip_id``, ``time_s``, ``arousal`` and ``valence``.
-    examinations : sequence of Examination
-        One per row of `clips`.
     grid : FrameGrid
         Frames on which annotations must lie.
 
@@ -114,17 +38,17 @@ def find_problems(
     annotation_problems = _check_annotations(annotations, grid)
     times = {clip: group.to_numpy() for clip, group in annotations.groupby("clip_id")["time_s"]}
     rows = []
-    for clip, examined in zip(clips.itertuples(), examinations, strict=True):
-        reasons = [examined.problem] if examined.problem else []
+    for clip in clips.itertuples():
+        reasons = [clip.problem] if clip.problem else []
         if clip.clip_id in duplicates:
             reasons.append("duplicate clip_id")
         if clip.clip_id not in times:
             reasons.append("no annotations")
         else:
             reasons += annotation_problems.get(clip.clip_id, [])
-            if not examined.problem:
+            if not clip.problem:
                 reasons += _check_coverage(
-                    times[clip.clip_id], clip.offset_s, examined.duration_s, grid
+                    times[clip.clip_id], clip.offset_s, clip.duration_s, grid
                 )
         if reasons:
             rows.append((clip.clip_id, clip.path, "; ".join(reasons)))

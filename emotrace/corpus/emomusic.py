@@ -108,13 +108,20 @@ def unpack_emomusic(folder: Path, target: Path) -> None:
         os.replace(corpus, target)
 
 
-def list_clip_ids(folder: Path, *, annotations: Path | None = None) -> list[str]:
-    """List the ids of the clips that `read_emomusic` finds, without importing pandas.
+def list_audio(
+    folder: Path, *, annotations: Path | None = None, offset_s: float = 0.0
+) -> list[tuple[str, str, float]]:
+    """List the audio of the clips that `read_emomusic` finds, without importing pandas.
 
     Parameters
     ----------
-    folder, annotations : Path
+    folder, annotations, offset_s
         As for `read_emomusic`.
+
+    Returns
+    -------
+    list of tuple
+        ``clip_id``, ``path``, ``offset_s``.
 
     Raises
     ------
@@ -123,7 +130,8 @@ def list_clip_ids(folder: Path, *, annotations: Path | None = None) -> list[str]
         ``songs_info.csv`` is missing or malformed.
     """
     infos = _read_infos(_choose_annotations(folder, annotations), songs=set())
-    return [file.stem for file in _list_clips(Path(folder)) if file.stem in infos]
+    files = [file for file in _list_clips(Path(folder)) if file.stem in infos]
+    return [(file.stem, str(file), float(offset_s)) for file in files]
 
 
 def read_emomusic(

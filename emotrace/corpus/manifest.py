@@ -16,20 +16,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def list_clip_ids(clips_csv: Path) -> list[str]:
-    """List the clip ids of a clips CSV in the file's order, without importing pandas.
+def list_audio(clips_csv: Path) -> list[tuple[str, str, float]]:
+    """List the audio of a clips CSV in the file's order, without importing pandas.
 
     Parameters
     ----------
     clips_csv : Path
         As for `read_manifest`.
 
+    Returns
+    -------
+    list of tuple
+        ``clip_id``, ``path``, ``offset_s``.
+
     Raises
     ------
     EmotraceError
-        If the file cannot be read, lacks the column ``clip_id``, or an id is empty.
+        If the file cannot be read, lacks a column, or a cell is empty or no number.
     """
-    return read_text_table(clips_csv).read_names("clip_id")
+    clips = _read_clips(read_text_table(clips_csv))
+    return list(zip(clips["clip_id"], clips["path"], clips["offset_s"], strict=True))
 
 
 def read_manifest(

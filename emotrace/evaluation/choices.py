@@ -11,19 +11,15 @@ import pandas as pd
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
+from emotrace.evaluation.validation import choose_best
 from emotrace.models import parse_model_name
 
 ATTENTIVE = ("AT", "BAT")
 """Families whose attention is drawn."""
 
 
-def choose_best(metrics: pd.DataFrame) -> pd.Series:
-    """Choose the row with the highest inner validation R2, never looking at the tested clips."""
-    return metrics.loc[metrics["validation_r2"].idxmax()]
-
-
 def choose_examples(
-    metrics: pd.DataFrame,
+    validation: pd.DataFrame,
     annotations: pd.DataFrame,
     tested: Sequence[str],
     *,
@@ -35,14 +31,14 @@ def choose_examples(
 
     Parameters
     ----------
-    metrics : pandas.DataFrame
-        As `emotrace.evaluation.scores.score_runs` returns it.
+    validation : pandas.DataFrame
+        ``model``, ``target``, ``validation_r2`` of the models of `feature_set`.
     annotations : pandas.DataFrame
         The corpus's annotations.
     tested : sequence of str
         Clips that have predictions.
     feature_set : str
-        The set whose models are drawn.
+        The set that is drawn.
     baseline : str
         The model that the best one is compared with.
     clips : sequence of str
@@ -67,17 +63,16 @@ def choose_examples(
             "not test it or it was left out as broken",
             hint=f"choose among the tested clips, such as {', '.join(sorted(tested)[:5])}",
         )
-    metrics = metrics[metrics["feature_set"] == feature_set]
-    families = metrics["model"].map(lambda model: parse_model_name(model)[0])
+    families = validation["model"].map(lambda model: parse_model_name(model)[0])
     examples = {
         "feature_set": feature_set,
         "clips": list(clips) or spread_clips(annotations[annotations["clip_id"].isin(tested)]),
         "baseline": baseline,
-        "best": _choose_models(metrics),
+        "best": _choose_models(validation),
     }
     for family in ATTENTIVE:
         if (families == family).any():
-            examples[family] = _choose_models(metrics[families == family])
+            examples[family] = _choose_models(validation[families == family])
     return examples
 
 
@@ -105,8 +100,8 @@ def spread_clips(annotations: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _choose_models(metrics: pd.DataFrame) -> dict[str, str]:
+def _choose_models(validation: pd.DataFrame) -> dict[str, str]:
     return {
-        target: str(choose_best(metrics[metrics["target"] == target])["model"])
+        target: str(choose_best(validation[validation["target"] == target])["model"])
         for target in TARGETS
     }

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from emotrace import TARGETS
 from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
+from emotrace.evaluation.validation import read_validation
 
 
 def score_runs(
@@ -84,10 +85,3 @@ def _score_target(frames: pd.DataFrame, n_samples: int) -> dict[str, float]:
         **score_seeds(sums_by_seed),
         "constant_clips": int(sums["constant"].sum()),
     }
-
-
-def read_validation(history_path: Path) -> dict[str, float]:
-    """Return each target's inner validation R2 of the epoch whose weights were kept."""
-    history = pd.read_parquet(history_path)
-    best = history.loc[history.groupby(["target", "fold", "seed"])["validation_loss"].idxmin()]
-    return best.groupby("target")["validation_r2"].mean().to_dict()

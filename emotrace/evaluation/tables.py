@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from emotrace import TARGETS
-from emotrace.evaluation.choices import choose_best
 from emotrace.evaluation.published import (
     CORPUS,
     PUBLISHED_BASELINE,
@@ -17,6 +16,7 @@ from emotrace.evaluation.published import (
     find_published_best,
     name_kind,
 )
+from emotrace.evaluation.validation import choose_best
 
 METRICS_SHOWN = ("r2", "tau", "mae")
 
@@ -89,8 +89,10 @@ class Circumstances:
     offset_s : float
         Second of the annotations' time line at which the audio begins; more than
         0 for excerpts.
-    window_s, hop_s : float
-        Seconds that a frame describes, and between two frames.
+    windows_s : mapping of str to float
+        Seconds that a frame of each feature set describes.
+    hop_s : float
+        Seconds between two frames.
     feature_set : str
         The set of the model-selection tables.
     baseline : str
@@ -103,7 +105,7 @@ class Circumstances:
     n_corpus_clips: int
     n_excluded: int
     offset_s: float
-    window_s: float
+    windows_s: Mapping[str, float]
     hop_s: float
     feature_set: str
     baseline: str
@@ -213,7 +215,7 @@ def write_note(metrics: pd.DataFrame, about: Circumstances) -> str:
     n_seeds, n_constant = first["n_seeds"], metrics["constant_clips"].sum()
     sentences = [
         f"Corpus {about.corpus}: {about.n_corpus_clips} clips, {about.n_excluded} left out as "
-        f"broken{_describe_offset(about.offset_s)}; frames of {about.window_s:g} s every "
+        f"broken{_describe_offset(about.offset_s)}; frames of {_describe_windows(about)} every "
         f"{about.hop_s:g} s.",
         f"Protocol {first['protocol']}: scored on {first['n_clips']} clips "
         f"({first['n_frames']} frames), {_describe_protocol(first['protocol'])}.",
@@ -277,6 +279,16 @@ def _name_sizes(model: str) -> str:
 
 def _describe_offset(offset_s: float) -> str:
     return f", excerpts from second {offset_s:g} on" if offset_s > 0 else ""
+
+
+def _describe_windows(about: Circumstances) -> str:
+    usual = about.windows_s[about.feature_set]
+    others = [
+        f"{feature_set}: {window_s:g} s"
+        for feature_set, window_s in about.windows_s.items()
+        if window_s != usual
+    ]
+    return f"{usual:g} s" + (f" ({', '.join(others)})" if others else "")
 
 
 def _describe_seeds(n_seeds: int) -> str:

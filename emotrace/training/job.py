@@ -2,105 +2,111 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from emotrace import TARGETS
-from emotrace.training.fitting import Fitted, Part, fit_model, predict
-from emotrace.training.normalisation import Normalisation, fit_normalisation
+from emotrace.provenance import digest_tables
+from emotrace.store import Store, write_folder
+from emotrace.training.fold import Fit, FoldData, prepare_fold, run_fit
 from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
+from emotrace.training.store import WEIGHTS, FitStore, link_weights, read_fit, write_fit
 
 logger = logging.getLogger(__name__)
 
-ATTENTION_SCHEMA = pa.schema(
-    {
-        "clip_id": pa.string(),
-        "target": pa.string(),
-        "fold": pa.int16(),
-        "seed": pa.int32(),
-        "time_s": pa.float64(),
-        "weights": pa.list_(pa.float32()),
-    }
-)
+KEYS = {"target": pa.string(), "fold": pa.int16(), "seed": pa.int32()}
+"""What tells the fits apart in the tables of a run."""
+
+COLUMNS = {
+    "predictions": ("clip_id", "time_s", *KEYS, "prediction"),
+    "attention": ("clip_id", *KEYS, "time_s", "weights"),
+    "history": ("epoch", "fit_loss", "validation_loss", "validation_r2", *KEYS),
+}
+"""The tables of a run, and their columns."""
 
 
-def train_all(
-    name: str,
-    sequences: Sequences,
-    clips: pd.DataFrame,
-    *,
-    protocol: Mapping[str, Any],
-    seeds: Sequence[int],
-    settings: Mapping[str, Any],
-    folder: Path,
-) -> None:
-    """Fit and test a model for every seed, fold and target, and write what it leaves.
+@dataclass(frozen=True)
+class Planned:
+    """A fit that a job is to leave.
 
     Parameters
     ----------
-    name : str
-        The model, such as ``"AT_64"``.
+    seed : int
+    fold : Fold
+    target : str
+    entry : Path
+        Its folder in the store.
+    """
+
+    seed: int
+    fold: Fold
+    target: str
+    entry: Path
+
+
+def train_all(
+    sequences: Sequences,
+    clips: pd.DataFrame,
+    *,
+    identity: Mapping[str, Any],
+    protocol: Mapping[str, Any],
+    seeds: Sequence[int],
+    feature_set: str,
+    store: Store,
+    folder: Path,
+) -> str:
+    """Fit and test a model for every seed, fold and target; fits in the store are not made again.
+
+    Parameters
+    ----------
     sequences : Sequences
         Features and labels of all clips.
     clips : pandas.DataFrame
         The corpus's clips.
+    identity : mapping
+        See `emotrace.training.identity.identify_model`.
     protocol : mapping
         The fields of `emotrace.config.ProtocolSettings`.
     seeds : sequence of int
-    settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
+    feature_set : str
+        The set of which the sequences are made.
+    store : Store
     folder : Path
         Receives ``predictions.parquet``, ``attention.parquet``,
         ``history.parquet`` and ``weights/TARGET_foldN_seedN.safetensors``.
+
+    Returns
+    -------
+    str
+        Digest of what the tables say.
     """
-    device = choose_device()
-    (folder / "weights").mkdir(parents=True, exist_ok=True)
-    predictions, history = [], []
-    plan = list(_plan(clips, protocol, seeds))
-    with pq.ParquetWriter(folder / "attention.parquet", ATTENTION_SCHEMA) as attention:
-        for number, (seed, fold) in enumerate(plan, start=1):
-            tests = sequences.find_clips(fold.test)
-            normalisation, parts = prepare_fold(sequences, fold, settings, device)
-            for target, parts_of_target in parts.items():
-                started = time.monotonic()
-                fit, validation, test = parts_of_target
-                fitted = fit_model(name, fit, validation, settings, seed)
-                predicted, weights = predict(fitted.model, test)
-                keys = {"target": target, "fold": fold.number, "seed": seed}
-                predictions.append(_tabulate_predictions(sequences, tests, predicted, keys))
-                history.append(pd.DataFrame(fitted.history).assign(**keys))
-                if weights is not None:
-                    attention.write_table(_tabulate_attention(sequences, tests, weights, keys))
-                file = f"{target}_fold{fold.number}_seed{seed}.safetensors"
-                _save_weights(folder / "weights" / file, fitted, normalisation, name)
-                logger.info(
-                    "fit %d of %d: seed %d, fold %d, %s: stopped after %d epochs, "
-                    "best is %d with inner validation R2 %.3f, %.1f s",
-                    (number - 1) * len(TARGETS) + TARGETS.index(target) + 1,
-                    len(plan) * len(TARGETS),
-                    seed,
-                    fold.number,
-                    target,
-                    len(fitted.history),
-                    fitted.best["epoch"],
-                    fitted.best["validation_r2"],
-                    time.monotonic() - started,
-                )
-    pd.concat(predictions).to_parquet(folder / "predictions.parquet", index=False)
-    pd.concat(history).to_parquet(folder / "history.parquet", index=False)
+    fits = FitStore(store.root / "fits" / feature_set / identity["model"], identity, sequences)
+    plan = [
+        Planned(seed, fold, target, fits.locate(fold, target, seed))
+        for seed, fold in _list_folds(clips, protocol, seeds)
+        for target in TARGETS
+    ]
+    store.claim(folder / "predictions.parquet", (planned.entry for planned in plan))
+    missing = [planned for planned in plan if not _is_kept(planned.entry)]
+    _make_fits(missing, sequences, identity)
+    logger.info(
+        "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
+    )
+    about = {**identity, "protocol": dict(protocol), "seeds": list(seeds)}
+    return _write_run(plan, about, folder)
 
 
 def choose_device() -> torch.device:
@@ -115,50 +121,7 @@ def choose_device() -> torch.device:
     return device
 
 
-def prepare_fold(
-    sequences: Sequences, fold: Fold, settings: Mapping[str, Any], device: torch.device
-) -> tuple[Normalisation, dict[str, tuple[Part, Part, Part]]]:
-    """Normalise a fold's clips by what its fit part looks like.
-
-    Parameters
-    ----------
-    sequences : Sequences
-    fold : Fold
-    settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
-    device : torch.device
-        Where the tensors go.
-
-    Returns
-    -------
-    normalisation : Normalisation
-        Fitted on the frames of the fold's fit clips.
-    parts : dict
-        For each target the fit, validation and test parts.
-    """
-    rows = [sequences.find_clips(clips) for clips in (fold.fit, fold.validation, fold.test)]
-    fit_frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
-    normalisation = fit_normalisation(
-        fit_frames, scaling=settings["scaling"], limit=settings["feature_limit"]
-    )
-    shared = [
-        (
-            torch.from_numpy(normalisation.apply(sequences.features[part])).to(device),
-            torch.from_numpy(sequences.valid[part]).to(device),
-        )
-        for part in rows
-    ]
-    parts = {}
-    for column, target in enumerate(TARGETS):
-        labels = [torch.from_numpy(sequences.labels[part, :, column]).to(device) for part in rows]
-        parts[target] = tuple(
-            Part(features, valid, truth)
-            for (features, valid), truth in zip(shared, labels, strict=True)
-        )
-    return normalisation, parts
-
-
-def _plan(
+def _list_folds(
     clips: pd.DataFrame, protocol: Mapping[str, Any], seeds: Sequence[int]
 ) -> Iterator[tuple[int, Fold]]:
     for seed in seeds:
@@ -173,40 +136,82 @@ def _plan(
             yield seed, fold
 
 
-def _tabulate_predictions(
-    sequences: Sequences, rows: np.ndarray, predictions: Tensor, keys: Mapping[str, Any]
-) -> pd.DataFrame:
-    valid = sequences.valid[rows]
-    clip_ids = np.repeat(np.array(sequences.clip_ids, dtype=object)[rows], valid.sum(axis=1))
-    return pd.DataFrame(
-        {
-            "clip_id": clip_ids,
-            "time_s": sequences.times[rows][valid],
-            **keys,
-            "prediction": predictions.cpu().numpy()[valid],
-        }
+def _is_kept(entry: Path) -> bool:
+    if read_fit(entry) is not None:
+        return True
+    if entry.exists():
+        logger.warning("%s is damaged, so the fit is made again", entry)
+        shutil.rmtree(entry)
+    return False
+
+
+def _make_fits(
+    missing: Sequence[Planned], sequences: Sequences, identity: Mapping[str, Any]
+) -> None:
+    if not missing:
+        return
+    device, settings = choose_device(), identity["settings"]
+    prepared: tuple[Fold, FoldData] | None = None
+    for number, planned in enumerate(missing, start=1):
+        if prepared is None or prepared[0] is not planned.fold:
+            prepared = planned.fold, prepare_fold(sequences, planned.fold, settings, device)
+        started = time.monotonic()
+        with write_folder(planned.entry) as entry:
+            fit = run_fit(
+                identity["model"],
+                sequences,
+                prepared[1],
+                planned.target,
+                settings=settings,
+                seed=planned.seed,
+                weights_path=entry / WEIGHTS,
+            )
+            write_fit(entry, fit)
+        _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
+
+
+def _report(which: str, planned: Planned, fit: Fit, seconds: float) -> None:
+    history = fit.history.to_pandas()
+    best = history.loc[history["validation_loss"].idxmin()]
+    logger.info(
+        "%s: seed %d, fold %d, %s: stopped after %d epochs, best is %d with inner validation "
+        "R2 %.3f, %.1f s",
+        which,
+        planned.seed,
+        planned.fold.number,
+        planned.target,
+        len(history),
+        best["epoch"],
+        best["validation_r2"],
+        seconds,
     )
 
 
-def _tabulate_attention(
-    sequences: Sequences, rows: np.ndarray, weights: Tensor, keys: Mapping[str, Any]
-) -> pa.Table:
-    columns: dict[str, list[Any]] = {"clip_id": [], "time_s": [], "weights": []}
-    for row, matrix in zip(rows, weights.cpu().numpy(), strict=True):
-        n_frames = int(sequences.valid[row].sum())
-        columns["clip_id"] += [sequences.clip_ids[row]] * n_frames
-        columns["time_s"] += sequences.times[row, :n_frames].tolist()
-        columns["weights"] += list(matrix[:n_frames, :n_frames])
-    n_rows = len(columns["clip_id"])
-    table = {**columns, **{key: [value] * n_rows for key, value in keys.items()}}
-    return pa.table(table, schema=ATTENTION_SCHEMA)
+def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) -> str:
+    """Gather the fits in one table each for predictions, attention and history."""
+    (folder / "weights").mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    about = {**about, "fits": [planned.entry.name for planned in plan]}
+    writers: dict[str, pq.ParquetWriter] = {}
+    for planned in plan:
+        fit = read_fit(planned.entry)
+        keys = {"target": planned.target, "fold": planned.fold.number, "seed": planned.seed}
+        for name, columns in COLUMNS.items():
+            table = _add_keys(getattr(fit, name), keys).select(columns)
+            table = table.replace_schema_metadata({"emotrace": json.dumps(about)})
+            digest.update(digest_tables(table).encode())
+            if name not in writers:
+                writers[name] = pq.ParquetWriter(folder / f"{name}.parquet", table.schema)
+            writers[name].write_table(table)
+        name = "{target}_fold{fold}_seed{seed}.safetensors".format(**keys)
+        link_weights(planned.entry, folder / "weights" / name)
+    for writer in writers.values():
+        writer.close()
+    return digest.hexdigest()
 
 
-def _save_weights(path: Path, fitted: Fitted, normalisation: Normalisation, name: str) -> None:
-    tensors = {key: value.cpu().contiguous() for key, value in fitted.model.state_dict().items()}
-    tensors["normalisation.kept"] = torch.from_numpy(normalisation.kept)
-    tensors["normalisation.centre"] = torch.from_numpy(normalisation.centre)
-    tensors["normalisation.scale"] = torch.from_numpy(normalisation.scale)
-    # One entry, because safetensors writes several in no fixed order.
-    about = json.dumps({"model": name, "feature_limit": normalisation.limit})
-    save_file(tensors, path, metadata={"emotrace": about})
+def _add_keys(table: pa.Table, keys: Mapping[str, Any]) -> pa.Table:
+    for name, value in keys.items():
+        column = pa.repeat(pa.scalar(value, KEYS[name]), len(table))
+        table = table.append_column(name, column)
+    return table

@@ -1,0 +1,91 @@
+"""One clip's frames: what is computed from one audio file, and nothing around it.
+
+The digest of this module's code is part of what features are kept under, so it
+imports only what decides their values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotrace.audio import SAMPLE_RATE, read_audio
+from emotrace.errors import EmotraceError
+from emotrace.features import load_feature_set
+from emotrace.features.sound import Sound
+from emotrace.frames import FrameGrid
+
+
+@dataclass(frozen=True)
+class Request:
+    """A clip whose frames are wanted.
+
+    Parameters
+    ----------
+    feature_set : str
+        Name of the set.
+    clip_id : str
+    path : str
+        Of the audio file.
+    sha256 : str
+        Of the file's bytes, when the corpus was read.
+    offset_s : float
+        Where the file's first sample lies on the annotations' time line, in seconds.
+    grid : FrameGrid
+        Window and hop.
+    """
+
+    feature_set: str
+    clip_id: str
+    path: str
+    sha256: str
+    offset_s: float
+    grid: FrameGrid
+
+
+@dataclass(frozen=True)
+class ClipFrames:
+    """One clip's frames.
+
+    Parameters
+    ----------
+    times : numpy.ndarray, shape (frames,)
+        Seconds on the annotations' time line at which the frames begin.
+    values : numpy.ndarray, shape (frames, features), float32
+    """
+
+    times: np.ndarray
+    values: np.ndarray
+
+
+def extract_clip(request: Request) -> ClipFrames:
+    """Decode one clip and compute its frames.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the clip, if its file cannot be read, is another than it was, or a
+        library fails on it.
+    """
+    try:
+        samples = read_audio(request.path, sha256=request.sha256)
+        grid, offset_s = request.grid, request.offset_s
+        n_frames = grid.count_frames(offset_s, len(samples) / SAMPLE_RATE)
+        first = grid.first_frame(offset_s)
+        start = round((first * grid.hop_s - offset_s) * SAMPLE_RATE)
+        sound = Sound(samples[max(start, 0) :], SAMPLE_RATE, n_frames, grid)
+        values = load_feature_set(request.feature_set).extract_frames(sound)
+    except Exception as error:
+        # What the user is meant to read comes with a hint of its own.
+        reason = str(error).partition("\nhint: ")[0]
+        if not isinstance(error, EmotraceError):
+            reason = f"{type(error).__name__}: {reason}"
+        raise EmotraceError(
+            f"clip {request.clip_id} ({request.path}): {request.feature_set} cannot be computed: "
+            f"{reason}",
+            hint="if the file has changed since the corpus was read, start the same command "
+            "again; else leave the clip out",
+        ) from None
+    times = np.array([grid.frame_time(first + frame) for frame in range(n_frames)])
+    return ClipFrames(times, np.nan_to_num(values))

@@ -1,0 +1,59 @@
+"""What decides the values of a feature set: its settings, its code, and the libraries it calls."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotrace.errors import EmotraceError
+from emotrace.provenance import ROOT, digest_code, find_versions
+
+
+def identify_feature_set(feature_set: str, frames: Mapping[str, float]) -> dict[str, Any]:
+    """Name everything but the audio that decides a feature set's values.
+
+    Two equal identities give equal features of equal audio. What only moves
+    clips about, such as the workers and the tables, is no part of it.
+
+    Parameters
+    ----------
+    feature_set : str
+        Name of the set.
+    frames : mapping
+        ``window_s`` and ``hop_s``.
+
+    Returns
+    -------
+    dict
+        ``feature_set``, ``frames``, ``code`` (a digest) and ``libraries`` (versions).
+    """
+    return {
+        "feature_set": feature_set,
+        "frames": dict(frames),
+        "code": digest_code("emotrace/features/clip.py", _name_file(feature_set)),
+        "libraries": find_libraries(feature_set),
+    }
+
+
+def find_libraries(feature_set: str) -> dict[str, str]:
+    """Return the versions of the libraries that read audio and that a feature set calls."""
+    names = {*_read_libraries("emotrace/audio.py"), *_read_libraries(_name_file(feature_set))}
+    return find_versions(*sorted(names))
+
+
+def _name_file(feature_set: str) -> str:
+    return f"emotrace/features/sets/{feature_set}.py"
+
+
+def _read_libraries(name: str) -> tuple[str, ...]:
+    """Read ``LIBRARIES`` from a module's source, because importing it would import them."""
+    file = Path(ROOT, name)
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES":
+            return ast.literal_eval(node.value)
+    raise EmotraceError(
+        f"{file}: does not say which LIBRARIES decide its values",
+        hint='add a line such as LIBRARIES = ("librosa",)',
+    )

@@ -1,0 +1,74 @@
+"""The frames of single clips, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emotrace.features.clip import ClipFrames, Request
+from emotrace.store import digest_identity, write_file
+
+
+class FeatureStore:
+    """The entries of one feature set: one Parquet file per audio file and offset.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    identity : mapping
+        See `emotrace.features.identity.identify_feature_set`.
+    """
+
+    def __init__(self, root: Path, identity: Mapping[str, Any]) -> None:
+        self.folder = root / "features" / identity["feature_set"] / digest_identity(identity)
+        self.identity = json.dumps(identity, sort_keys=True)
+
+    def locate(self, request: Request) -> Path:
+        """Name the entry of a clip; two clips with the same audio share it."""
+        name = f"{request.sha256}_{request.offset_s:.6f}.parquet"
+        return self.folder / request.sha256[:2] / name
+
+    def write(self, request: Request, clip: ClipFrames) -> None:
+        """Keep a clip's frames."""
+        n_features = clip.values.shape[1]
+        values = pa.FixedSizeListArray.from_arrays(pa.array(clip.values.ravel()), n_features)
+        table = pa.table({"time_s": clip.times, "values": values})
+        path = self.locate(request)
+        with write_file(path) as unfinished:
+            pq.write_table(
+                table.replace_schema_metadata(self._describe(path, clip)),
+                unfinished,
+                compression="zstd",
+                use_dictionary=False,
+                use_byte_stream_split=["values.list.element"],
+                write_statistics=False,
+                write_page_checksum=True,
+            )
+
+    def read(self, request: Request) -> ClipFrames | None:
+        """Return a clip's frames, or None if they are not there, damaged, or another's."""
+        path = self.locate(request)
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+            values = table["values"].combine_chunks().flatten().to_numpy()
+            times = table["time_s"].to_numpy().copy()
+            clip = ClipFrames(times, values.reshape(len(times), -1).astype(np.float32, copy=False))
+            is_whole = table.schema.metadata == self._describe(path, clip)
+        except Exception:
+            # One wrong bit in what describes the columns may end in any error.
+            return None
+        return clip if is_whole else None
+
+    def _describe(self, path: Path, clip: ClipFrames) -> dict[bytes, bytes]:
+        # Parquet's own checksums are blind to its headers, where a wrong bit gives wrong values.
+        content = hashlib.sha256(clip.times.tobytes() + clip.values.tobytes()).hexdigest()
+        about = {"identity": self.identity, "entry": path.stem, "content": content}
+        return {key.encode(): value.encode() for key, value in about.items()}

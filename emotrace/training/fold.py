@@ -1,0 +1,178 @@
+"""One fit: a model fitted on one fold, for one target, with one seed, and what it predicts.
+
+The digest of this module's code is part of what fits are kept under, so it
+imports only what decides their values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from emotrace import TARGETS
+from emotrace.training.fitting import Fitted, Part, fit_model, predict
+from emotrace.training.normalisation import Normalisation, fit_normalisation
+
+if TYPE_CHECKING:
+    from emotrace.training.protocols import Fold
+    from emotrace.training.sequences import Sequences
+
+ATTENTION_SCHEMA = pa.schema(
+    {"clip_id": pa.string(), "time_s": pa.float64(), "weights": pa.list_(pa.float32())}
+)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """A fold's clips, normalised by what its fit part looks like.
+
+    Parameters
+    ----------
+    normalisation : Normalisation
+        Fitted on the frames of the fold's fit clips.
+    parts : dict
+        For each target the fit, validation and test parts.
+    tests : numpy.ndarray, shape (test clips,)
+        Rows of the test clips in the sequences.
+    """
+
+    normalisation: Normalisation
+    parts: dict[str, tuple[Part, Part, Part]]
+    tests: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit leaves.
+
+    Parameters
+    ----------
+    predictions : pyarrow.Table
+        ``clip_id``, ``time_s``, ``prediction`` of the test clips.
+    attention : pyarrow.Table
+        ``clip_id``, ``time_s``, ``weights``; empty for a model without attention.
+    history : pyarrow.Table
+        See `emotrace.training.fitting.Fitted`.
+    """
+
+    predictions: pa.Table
+    attention: pa.Table
+    history: pa.Table
+
+
+def prepare_fold(
+    sequences: Sequences, fold: Fold, settings: Mapping[str, Any], device: torch.device
+) -> FoldData:
+    """Normalise a fold's clips and move them to the device.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    fold : Fold
+    settings : mapping
+        The fields of `emotrace.config.TrainingSettings`.
+    device : torch.device
+        Where the tensors go.
+    """
+    rows = [sequences.find_clips(clips) for clips in (fold.fit, fold.validation, fold.test)]
+    fit_frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
+    normalisation = fit_normalisation(
+        fit_frames, scaling=settings["scaling"], limit=settings["feature_limit"]
+    )
+    shared = [
+        (
+            torch.from_numpy(normalisation.apply(sequences.features[part])).to(device),
+            torch.from_numpy(sequences.valid[part]).to(device),
+        )
+        for part in rows
+    ]
+    parts = {}
+    for column, target in enumerate(TARGETS):
+        labels = [torch.from_numpy(sequences.labels[part, :, column]).to(device) for part in rows]
+        parts[target] = tuple(
+            Part(features, valid, truth)
+            for (features, valid), truth in zip(shared, labels, strict=True)
+        )
+    return FoldData(normalisation, parts, rows[2])
+
+
+def run_fit(
+    name: str,
+    sequences: Sequences,
+    data: FoldData,
+    target: str,
+    *,
+    settings: Mapping[str, Any],
+    seed: int,
+    weights_path: Path,
+) -> Fit:
+    """Fit a model, write its weights, and predict the test clips.
+
+    Parameters
+    ----------
+    name : str
+        The model, such as ``"AT_64"``.
+    sequences : Sequences
+        Those of which `data` was made.
+    data : FoldData
+    target : str
+        One of `emotrace.TARGETS`.
+    settings : mapping
+        The fields of `emotrace.config.TrainingSettings`.
+    seed : int
+    weights_path : Path
+        Receives the weights and the normalisation as safetensors.
+    """
+    fit, validation, test = data.parts[target]
+    fitted = fit_model(name, fit, validation, settings, seed)
+    predictions, weights = predict(fitted.model, test)
+    _save_weights(weights_path, fitted, data.normalisation, name)
+    return Fit(
+        predictions=_tabulate_predictions(sequences, data.tests, predictions),
+        attention=_tabulate_attention(sequences, data.tests, weights),
+        history=pa.Table.from_pandas(pd.DataFrame(fitted.history), preserve_index=False),
+    )
+
+
+def _tabulate_predictions(sequences: Sequences, rows: np.ndarray, predictions: Tensor) -> pa.Table:
+    valid = sequences.valid[rows]
+    clip_ids = np.repeat(np.array(sequences.clip_ids, dtype=object)[rows], valid.sum(axis=1))
+    return pa.table(
+        {
+            "clip_id": pa.array(clip_ids, pa.string()),
+            "time_s": sequences.times[rows][valid],
+            "prediction": predictions.cpu().numpy()[valid],
+        }
+    )
+
+
+def _tabulate_attention(sequences: Sequences, rows: np.ndarray, weights: Tensor | None) -> pa.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in ATTENTION_SCHEMA.names}
+    matrices = [] if weights is None else weights.cpu().numpy()
+    for row, matrix in zip(rows, matrices, strict=weights is not None):
+        n_frames = int(sequences.valid[row].sum())
+        columns["clip_id"] += [sequences.clip_ids[row]] * n_frames
+        columns["time_s"] += sequences.times[row, :n_frames].tolist()
+        columns["weights"] += list(matrix[:n_frames, :n_frames])
+    return pa.table(columns, schema=ATTENTION_SCHEMA)
+
+
+def _save_weights(path: Path, fitted: Fitted, normalisation: Normalisation, name: str) -> None:
+    tensors = {key: value.cpu().contiguous() for key, value in fitted.model.state_dict().items()}
+    tensors["normalisation.kept"] = torch.from_numpy(normalisation.kept)
+    tensors["normalisation.centre"] = torch.from_numpy(normalisation.centre)
+    tensors["normalisation.scale"] = torch.from_numpy(normalisation.scale)
+    # One entry, because safetensors writes several in no fixed order.
+    about = json.dumps({"model": name, "feature_limit": normalisation.limit})
+    # Not save_file, whose files nobody else may read, whatever the umask.
+    path.write_bytes(save(tensors, metadata={"emotrace": about}))

@@ -1,0 +1,110 @@
+"""Fits that were made before, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from emotrace import TARGETS
+from emotrace.store import digest_identity
+from emotrace.training.fold import Fit
+from emotrace.training.protocols import Fold
+from emotrace.training.sequences import Sequences
+
+TABLES = ("predictions", "attention", "history")
+WEIGHTS = "weights.safetensors"
+SUMS = "sha256.json"
+"""File of a fit that holds the digests of its other files."""
+
+
+class FitStore:
+    """The fits of one model on one feature set: one folder each.
+
+    Parameters
+    ----------
+    folder : Path
+        ``fits/FEATURE_SET/MODEL`` in the store.
+    identity : mapping
+        See `emotrace.training.identity.identify_model`.
+    sequences : Sequences
+        All clips; their content decides the rest.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], sequences: Sequences) -> None:
+        self.folder = folder
+        self.identity = dict(identity)
+        self.clips = _digest_clips(sequences)
+        self.n_frames = sequences.valid.shape[1]
+
+    def locate(self, fold: Fold, target: str, seed: int) -> Path:
+        """Name the folder of a fit.
+
+        The labels of the tested clips are no part of the name, because they
+        decide nothing; in the protocol ``paper`` they are those of the
+        validation part.
+        """
+        parts = {
+            "fit": [(clip_id, *self.clips[clip_id, target]) for clip_id in fold.fit],
+            "validation": [(clip_id, *self.clips[clip_id, target]) for clip_id in fold.validation],
+            "test": [(clip_id, self.clips[clip_id, target][0]) for clip_id in fold.test],
+            # Dropout draws numbers for padding too, so the longest clip of all counts.
+            "n_frames": self.n_frames,
+        }
+        data = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return self.folder / digest_identity(
+            {**self.identity, "data": data, "target": target, "seed": seed}
+        )
+
+
+def write_fit(folder: Path, fit: Fit) -> None:
+    """Write a fit's tables into its folder; its weights are there already."""
+    for name in TABLES:
+        pq.write_table(getattr(fit, name), folder / f"{name}.parquet")
+    (folder / SUMS).write_text(json.dumps(_digest_files(folder)), encoding="utf-8")
+
+
+def read_fit(folder: Path) -> Fit | None:
+    """Return the fit of a folder, or None if it is not there or damaged."""
+    try:
+        if json.loads((folder / SUMS).read_text(encoding="utf-8")) != _digest_files(folder):
+            return None
+        return Fit(*(pq.read_table(folder / f"{name}.parquet") for name in TABLES))
+    except (OSError, ValueError):
+        return None
+
+
+def link_weights(folder: Path, path: Path) -> None:
+    """Give a fit's weights a second name, or a copy where the disk is another one."""
+    path.unlink(missing_ok=True)
+    try:
+        os.link(folder / WEIGHTS, path)
+    except OSError:
+        shutil.copyfile(folder / WEIGHTS, path)
+
+
+def _digest_files(folder: Path) -> dict[str, str]:
+    digests = {}
+    for name in (*(f"{table}.parquet" for table in TABLES), WEIGHTS):
+        with open(folder / name, "rb") as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
+def _digest_clips(sequences: Sequences) -> dict[tuple[str, str], tuple[str, str]]:
+    """Digest for each clip and target what a model hears, and what it is told."""
+    digests = {}
+    for row, clip_id in enumerate(sequences.clip_ids):
+        valid = sequences.valid[row]
+        heard = hashlib.sha256(sequences.times[row, valid].tobytes())
+        heard.update(sequences.features[row, valid].tobytes())
+        for column, target in enumerate(TARGETS):
+            told = hashlib.sha256(sequences.labels[row, valid, column].tobytes())
+            digests[clip_id, target] = (heard.hexdigest(), told.hexdigest())
+    return digests

@@ -1,0 +1,36 @@
+"""Upkeep.
+
+In:  what earlier runs left, and the config.
+Out: words on the screen; the store without what no experiment uses.
+"""
+
+
+rule explain:
+    log:
+        "logs/explain.log",
+    conda:
+        "../envs/results.yaml"
+    params:
+        # Snakemake's own, which an environment for results lacks.
+        python=sys.executable,
+        snakefile=workflow.main_snakefile,
+        plan=lambda wildcards: plan_run(settings),
+    script:
+        "../workflow_scripts/explain.py"
+
+
+rule clean_store:
+    log:
+        "logs/clean_store.log",
+    conda:
+        "../envs/results.yaml"
+    params:
+        products=[
+            "results/corpus/files.csv",
+            *expand(
+                "results/features/{feature_set}.parquet", feature_set=feature_sets
+            ),
+            *expand("{folder}/predictions.parquet", folder=run_folders),
+        ],
+    script:
+        "../workflow_scripts/clean_store.py"

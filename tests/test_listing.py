@@ -1,0 +1,191 @@
+"""A corpus's audio counts as changed when it is another, and not when its time stamps are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from emotrace.corpus import examination
+from emotrace.corpus.examination import examine_audio, locate_examination
+from emotrace.corpus.listing import (
+    FILES,
+    LISTING,
+    Changes,
+    digest_audio,
+    digest_listing,
+    find_changes,
+    list_files,
+    read_files,
+    select_usable,
+)
+
+CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
+CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
+"""Ids and offsets; the last file does not exist."""
+
+
+def write_clips(clips: dict[str, float]) -> None:
+    rows = [f'"{clip_id}","{clip_id}.wav",{offset_s!r}' for clip_id, offset_s in clips.items()]
+    text = "\n".join(["clip_id,path,offset_s", *rows])
+    Path(CORPUS["clips"]).write_text(text, encoding="utf-8")
+
+
+def write_noise(path: Path, seed: int) -> None:
+    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, 4_410)
+    soundfile.write(path, noise, 44_100, subtype="PCM_16", format="WAV")
+
+
+def examine() -> str:
+    """Do as the workflow does, and return the digest of the audio."""
+    planned, listed = digest_listing(CORPUS), pd.DataFrame(list_files(CORPUS))
+    examined = pd.DataFrame([asdict(examine_audio(path)) for path in listed["path"]])
+    FILES.parent.mkdir(parents=True, exist_ok=True)
+    listed.join(examined).to_csv(FILES, index=False)
+    LISTING.write_text(f"{planned}\n", encoding="utf-8")
+    return digest_audio(read_files(FILES))
+
+
+@pytest.fixture(autouse=True)
+def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a corpus that was examined, and work in the folder that it lies in."""
+    monkeypatch.chdir(tmp_path)
+    Path("music").mkdir()
+    write_clips(CLIPS)
+    for seed, clip_id in enumerate(list(CLIPS)[:-1]):
+        write_noise(Path(f"music/{clip_id}.wav"), seed)
+    examine()
+    return Path("music")
+
+
+def touch(music: Path) -> None:
+    os.utime(music / "007.wav", (1, 1))
+
+
+def copy_anew(music: Path) -> None:
+    shutil.copytree(music, "copy")
+    shutil.rmtree(music)
+    Path("copy").rename(music)
+    touch(music)
+
+
+def move_working_folder(music: Path) -> None:
+    here = Path.cwd()
+    os.chdir("/")
+    os.chdir(here.rename(here.with_name("moved")))
+
+
+@pytest.mark.parametrize("change", [lambda _: None, touch, copy_anew, move_working_folder])
+def test_the_same_audio_has_the_same_digest(music: Path, change: Callable[[Path], None]) -> None:
+    before = digest_listing(CORPUS)
+    change(music)
+    assert digest_listing(CORPUS) == before
+    assert find_changes(CORPUS) == Changes([], [], [])
+
+
+def replace(music: Path, mtime_change_ns: int) -> None:
+    """Write other audio of the same length, dated from the old file."""
+    file = music / "NA.wav"
+    before = file.stat()
+    write_noise(file, seed=9)
+    assert file.stat().st_size == before.st_size
+    mtime_ns = before.st_mtime_ns + mtime_change_ns
+    os.utime(file, ns=(mtime_ns, mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda music: replace(music, 1), Changes([], [], ["NA"])),
+        (lambda music: replace(music, -(10**12)), Changes([], [], ["NA"])),
+        (lambda music: (music / "NA.wav").unlink(), Changes([], [], ["NA"])),
+        (lambda music: (music / "007.wav").write_bytes(b""), Changes([], [], ["007"])),
+        (
+            lambda music: shutil.copy(music / "NA.wav", music / "gone.wav"),
+            Changes([], [], ["gone"]),
+        ),
+        (lambda _: write_clips({**CLIPS, "NA": 15.5}), Changes([], [], ["NA"])),
+        (lambda _: write_clips({**CLIPS, "new": 0.0}), Changes(["new"], [], [])),
+        (lambda _: write_clips({"007": 0.0}), Changes([], list(CLIPS)[1:], [])),
+    ],
+)
+def test_other_audio_has_another_digest_and_is_named(
+    music: Path, change: Callable[[Path], Any], expected: Changes
+) -> None:
+    before = digest_listing(CORPUS)
+    change(music)
+    assert digest_listing(CORPUS) != before
+    assert find_changes(CORPUS) == expected
+    examine()
+    assert find_changes(CORPUS) == Changes([], [], [])
+    assert digest_listing(CORPUS) == digest_listing(CORPUS) != before
+
+
+def test_a_file_that_may_now_be_read_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        # Nothing is forbidden to root, who may be running this.
+        patched.setattr(os, "access", lambda path, _: not path.endswith("NA.wav"))
+        denied = digest_listing(CORPUS)
+        examine()
+        assert digest_listing(CORPUS) == denied
+    assert digest_listing(CORPUS) != denied
+    assert find_changes(CORPUS) == Changes([], [], ["NA"])
+
+
+def test_files_are_read_as_they_were_examined() -> None:
+    files = read_files(FILES)
+    assert files["clip_id"].tolist() == list(CLIPS)
+    assert files["offset_s"].tolist() == list(CLIPS.values())
+    assert files["path"].tolist() == [f"music/{clip_id}.wav" for clip_id in CLIPS]
+    assert files["problem"].tolist() == ["", "", "", "missing file"]
+    assert select_usable(files)["clip_id"].tolist() == list(CLIPS)[:-1]
+
+
+def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) -> None:
+    before = examine()
+    write_clips(dict(reversed(CLIPS.items())))
+    touch(music)
+    (music / "gone.wav").touch()
+    assert examine() == before
+    write_clips({**CLIPS, "NA": 15.5})
+    assert examine() != before
+    write_clips(CLIPS)
+    write_noise(music / "NA.wav", seed=9)
+    assert examine() != before
+
+
+def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, path = Path("store"), str(music / "NA.wav")
+    examined = examine_audio(path, store)
+    assert examined == examine_audio(path)
+    with monkeypatch.context() as patched:
+        patched.delattr(examination, "decode_audio")
+        assert examine_audio(shutil.copy(path, "copy.wav"), store) == examined
+    locate_examination(store, examined.sha256).write_text("{", encoding="utf-8")
+    assert examine_audio(path, store) == examined
+
+
+def test_a_file_replaced_while_it_is_examined_spoils_no_entry(
+    music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = music / "NA.wav"
+    expected, content = examine_audio(str(path)), path.read_bytes()
+    decode = examination.decode_audio
+
+    def replace_and_decode(*arguments: Any, **rest: Any) -> Any:
+        write_noise(path, seed=9)
+        return decode(*arguments, **rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(examination, "decode_audio", replace_and_decode)
+        examine_audio(str(path), Path("store"))
+    path.write_bytes(content)
+    assert examine_audio(str(path), Path("store")) == expected

@@ -1,0 +1,528 @@
+"""Reruns exactly as large as the change: which jobs run, and what they take from the store."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from emotrace.store import Store
+from tests.workflow import build_command, copy_workflow, list_jobs, run_snakemake, succeed
+
+N_CLIPS = 12
+ONE_SECOND = 44_100
+
+CONFIG: dict[str, Any] = {
+    "experiment": "reruns",
+    "corpus": {
+        "name": "manifest",
+        "clips": "music/clips.csv",
+        "annotations": "music/annotations.csv",
+        "annotation_scale": [1, 9],
+    },
+    "runs": [
+        {"feature_sets": ["chroma"], "models": ["LSTM_2", "AT_2"]},
+        {"feature_sets": ["compare"], "models": ["AT_2"]},
+    ],
+    "seeds": [1],
+    "training": {"max_epochs": 1},
+    "evaluation": {"feature_set": "chroma", "baseline": "LSTM_2", "bootstrap_samples": 100},
+}
+
+CORPUS = {"examine_audio", "build_corpus"}
+EXTRACTIONS = {"extract_features chroma", "extract_features compare"}
+TRAININGS = {"train_model chroma LSTM_2", "train_model chroma AT_2", "train_model compare AT_2"}
+TABLES = {"evaluate_models", "build_tables"}
+FIGURES = {"plot_curves", "plot_error_histograms", "plot_attention_maps AT"}
+FIGURES |= {"plot_attended_frames", "plot_chromagrams"}
+DRAWING = {"choose_examples", *FIGURES}
+"""Only the feature set chroma is drawn."""
+
+EVERYTHING = CORPUS | EXTRACTIONS | TRAININGS | TABLES | DRAWING
+
+
+@dataclass
+class Bench:
+    """A working folder, the workflow it is run with, and the config.
+
+    Parameters
+    ----------
+    folder : Path
+        The working folder; its corpus lies in ``music``.
+    workflow : Path
+        A clone of the repository.
+    config : dict
+    packages : Path
+        Packages here hide those installed.
+    """
+
+    folder: Path
+    workflow: Path
+    config: dict[str, Any]
+    packages: Path
+
+    def run(self, *arguments: str) -> str:
+        """Run the workflow and return what it printed."""
+        arguments = arguments or ("tables", "figures")
+        return succeed(
+            run_snakemake(
+                self.folder,
+                *arguments,
+                # As if all but the digests were large, so that no checksum hides a time stamp.
+                *("--max-checksum-file-size", "1000"),
+                config=self.config,
+                root=self.workflow,
+                packages=self.packages,
+            )
+        )
+
+    def count(self) -> dict[str, tuple[int, int]]:
+        """Return what each job of the last run made anew, and what it took from the store."""
+        counts = {}
+        for log in self.folder.glob("logs/*/*.log"):
+            found = re.search(r"(\d+) (?:computed|fits made), (\d+) reused", log.read_text())
+            if found:
+                counts[log.stem] = (int(found[1]), int(found[2]))
+        return counts
+
+
+def make_music(folder: Path) -> None:
+    """Write 22 clips of equal length and size; the first 12 are listed."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(22):
+        tone = np.sin(np.arange(3 * ONE_SECOND) * (0.02 + 0.003 * number))
+        samples = 0.3 * tone + random.normal(0, 0.05, len(tone))
+        soundfile.write(folder / f"{number:02}.wav", samples, ONE_SECOND, subtype="PCM_16")
+    list_clips(folder, range(N_CLIPS))
+    rows = [
+        (f"{number:02}", frame / 2, 1 + (7 * number + frame) % 9, 1 + (5 * number + frame) % 9)
+        for number in range(22)
+        for frame in range(6)
+    ]
+    columns = ["clip_id", "time_s", "arousal", "valence"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "annotations.csv", index=False)
+
+
+def list_clips(folder: Path, numbers: range) -> None:
+    rows = [
+        (f"{n:02}", f"{n:02}.wav", f"artist {n // 2}", "evaluation" if n % 3 else "development")
+        for n in numbers
+    ]
+    clips = pd.DataFrame(rows, columns=["clip_id", "path", "artist", "split"])
+    clips.to_csv(folder / "clips.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A finished run."""
+    base = tmp_path_factory.mktemp("finished")
+    make_music(base / "run/music")
+    (base / "packages").mkdir()
+    bench = Bench(base / "run", copy_workflow(base / "workflow"), CONFIG, base / "packages")
+    assert set(list_jobs(bench.run())) == EVERYTHING
+    assert bench.count() == {
+        "chroma": (12, 0),
+        "compare": (12, 0),
+        "chroma_LSTM_2": (2, 0),
+        "chroma_AT_2": (2, 0),
+        "compare_AT_2": (2, 0),
+    }
+    return bench
+
+
+@pytest.fixture
+def bench(finished: Bench, tmp_path: Path) -> Bench:
+    """A copy of the finished run, to be changed."""
+    shutil.copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "run/logs")
+    return Bench(tmp_path / "run", tmp_path / "workflow", dict(CONFIG), tmp_path / "packages")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A change, and what must follow from it.
+
+    Parameters
+    ----------
+    change : callable
+        Makes the change.
+    jobs : set of str
+        Exactly these run.
+    announced : set of str, optional
+        What the dry run announces, if not all of `jobs`.
+    counts : dict
+        What jobs made anew and what they took from the store: clips or fits.
+    """
+
+    change: Callable[[Bench], None]
+    jobs: set[str] = field(default_factory=set)
+    announced: set[str] | None = None
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+# Nothing is to be done.
+
+
+def change_nothing(bench: Bench) -> None:
+    pass
+
+
+def touch_everything(bench: Bench) -> None:
+    """Give every file the present time, in an order that is none of theirs."""
+    for path in sorted(bench.folder.parent.rglob("*"), key=lambda path: path.name[::-1]):
+        path.touch()
+
+
+def copy_results_to_a_fresh_clone(bench: Bench) -> None:
+    old, new = bench.folder, bench.folder.parent / "elsewhere"
+    for name in ("results", ".snakemake", "music"):
+        # New time stamps, outputs before what they are made of.
+        for file in sorted((old / name).rglob("*"), reverse=True):
+            if file.is_file():
+                copy = new / name / file.relative_to(old / name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+    shutil.rmtree(old)
+    bench.folder = new
+
+
+def comment_every_module(bench: Bench) -> None:
+    for folder in ("emotrace", "workflow_scripts"):
+        for file in (bench.workflow / folder).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            text = re.sub(r'\A"""', '"""Rewritten. ', text).replace(" = ", "  =  ", 1)
+            file.write_text(f"{text}\n\n# A remark.\n", encoding="utf-8")
+
+
+def write_the_config_otherwise(bench: Bench) -> None:
+    config = {key: CONFIG[key] for key in reversed(CONFIG)}
+    config["corpus"] = {
+        "annotation_scale": [1.0, 9.0],
+        "max_excluded": 0.05,
+        **{key: CONFIG["corpus"][key] for key in ("annotations", "clips", "name")},
+    }
+    config["training"] = {"dropout": 0.50, "max_epochs": 1.0}
+    config["features"] = {"overrides": {"compare": {"window_s": 0.5}}, "hop_s": 0.5}
+    config["overrides"] = {"AT": {"batch_size": 5}}
+    bench.config = config
+
+
+# Features.
+
+
+def edit(bench: Bench, file: str, old: str, new: str) -> None:
+    path = bench.workflow / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+COMPARE = "emotrace/features/sets/compare.py"
+
+
+def change_values_of_compare(bench: Bench) -> None:
+    edit(bench, COMPARE, "[: sound.n_frames]", "[: sound.n_frames] * 2")
+
+
+def rewrite_compare_alike(bench: Bench) -> None:
+    edit(bench, COMPARE, "[: sound.n_frames]", "[: sound.n_frames] * 1")
+
+
+def widen_windows_of_compare(bench: Bench) -> None:
+    bench.config["features"] = {"overrides": {"compare": {"window_s": 1.0}}}
+
+
+def pretend_version(bench: Bench, package: str) -> None:
+    folder = bench.packages / f"{package}-99.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99\n")
+
+
+def update_opensmile(bench: Bench) -> None:
+    pretend_version(bench, "opensmile")
+
+
+def update_librosa(bench: Bench) -> None:
+    pretend_version(bench, "librosa")
+
+
+# The corpus.
+
+
+def add_ten_clips_and_remove_one(bench: Bench) -> None:
+    list_clips(bench.folder / "music", range(1, 22))
+
+
+def replace_a_file(bench: Bench) -> None:
+    """Replace a file by another of the same size that is older."""
+    music = bench.folder / "music"
+    shutil.copyfile(music / "21.wav", music / "05.wav")
+    os.utime(music / "05.wav", (0, 0))
+
+
+def change_annotation(bench: Bench) -> None:
+    """Change the arousal of a clip that models are fitted on or stopped by."""
+    path = bench.folder / "music/annotations.csv"
+    annotations = pd.read_csv(path, dtype={"clip_id": "str"})
+    annotations.loc[annotations["clip_id"] == "06", "arousal"] = 5
+    annotations.to_csv(path, index=False)
+
+
+def change_splits(bench: Bench) -> None:
+    path = bench.folder / "music/clips.csv"
+    clips = pd.read_csv(path, dtype={"clip_id": "str"})
+    clips.loc[0, "split"] = "evaluation"
+    clips.to_csv(path, index=False)
+
+
+# Training.
+
+
+def change_protocol(bench: Bench) -> None:
+    bench.config["protocol"] = {"name": "artist", "folds": 2}
+
+
+def add_model(bench: Bench) -> None:
+    """Add a family of its own, as the README says."""
+    models = bench.workflow / "emotrace/models"
+    shutil.copyfile(models / "LSTM.py", models / "Mine.py")
+    first, second = CONFIG["runs"]
+    bench.config["runs"] = [first, second | {"models": ["AT_2", "Mine_2"]}]
+
+
+def change_hyperparameter(bench: Bench) -> None:
+    bench.config["overrides"] = {"LSTM_2": {"dropout": 0.1}}
+
+
+def add_seed(bench: Bench) -> None:
+    bench.config["seeds"] = [1, 2]
+
+
+def update_torch(bench: Bench) -> None:
+    pretend_version(bench, "torch")
+
+
+# Results.
+
+
+def add_logic(bench: Bench, file: str) -> None:
+    path = bench.workflow / file
+    path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
+
+
+def change_metric(bench: Bench) -> None:
+    add_logic(bench, "emotrace/evaluation/metrics.py")
+
+
+def change_table(bench: Bench) -> None:
+    add_logic(bench, "emotrace/evaluation/rendering.py")
+
+
+def change_figure(bench: Bench) -> None:
+    add_logic(bench, "emotrace/figures/curves.py")
+
+
+RETRAINED = {"chroma_LSTM_2": (2, 0), "chroma_AT_2": (2, 0), "compare_AT_2": (2, 0)}
+
+ROWS = [
+    Row(change_nothing),
+    Row(touch_everything),
+    Row(copy_results_to_a_fresh_clone),
+    Row(comment_every_module),
+    Row(write_the_config_otherwise),
+    Row(
+        change_values_of_compare,
+        jobs={"extract_features compare", "train_model compare AT_2"} | TABLES,
+        announced={"extract_features compare"},
+        counts={"compare": (12, 0), "compare_AT_2": (2, 0)},
+    ),
+    Row(
+        rewrite_compare_alike,
+        jobs={"extract_features compare"},
+        counts={"compare": (12, 0)},
+    ),
+    Row(
+        widen_windows_of_compare,
+        jobs={"extract_features compare", "train_model compare AT_2"} | TABLES,
+        announced={"extract_features compare"},
+        counts={"compare": (12, 0), "compare_AT_2": (2, 0)},
+    ),
+    Row(
+        update_opensmile,
+        jobs={"extract_features compare"},
+        counts={"compare": (12, 0)},
+    ),
+    Row(
+        update_librosa,
+        jobs={"extract_features chroma"},
+        counts={"chroma": (12, 0)},
+    ),
+    Row(
+        add_ten_clips_and_remove_one,
+        jobs=EVERYTHING,
+        counts={"chroma": (10, 11), "compare": (10, 11), **RETRAINED},
+    ),
+    Row(
+        replace_a_file,
+        jobs=EVERYTHING,
+        counts={"chroma": (1, 11), "compare": (1, 11), **RETRAINED},
+    ),
+    Row(
+        change_annotation,
+        jobs={"build_corpus"} | TRAININGS | TABLES | DRAWING,
+        counts=dict.fromkeys(RETRAINED, (1, 1)),
+    ),
+    Row(
+        change_splits,
+        jobs={"build_corpus"} | TRAININGS | TABLES | DRAWING,
+        counts=RETRAINED,
+    ),
+    Row(
+        change_protocol,
+        jobs=TRAININGS | TABLES | DRAWING,
+        counts=dict.fromkeys(RETRAINED, (4, 0)),
+    ),
+    Row(
+        add_model,
+        jobs={"train_model compare Mine_2"} | TABLES,
+        counts={"compare_Mine_2": (2, 0)},
+    ),
+    Row(
+        change_hyperparameter,
+        jobs={"train_model chroma LSTM_2"} | TABLES | DRAWING,
+        counts={"chroma_LSTM_2": (2, 0)},
+    ),
+    Row(
+        add_seed,
+        jobs=TRAININGS | TABLES | DRAWING,
+        counts=dict.fromkeys(RETRAINED, (2, 2)),
+    ),
+    Row(update_torch),
+    Row(change_metric, jobs=TABLES),
+    Row(change_table, jobs={"build_tables"}),
+    Row(change_figure, jobs={"plot_curves"}),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.change.__name__)
+def test_reruns_are_as_large_as_the_change(bench: Bench, row: Row) -> None:
+    row.change(bench)
+    announced = set(list_jobs(bench.run("tables", "figures", "--dry-run")))
+    assert announced == (row.jobs if row.announced is None else row.announced)
+    assert set(list_jobs(bench.run())) == row.jobs
+    assert bench.count() == row.counts
+    assert "Nothing to be done" in bench.run()
+
+
+def test_two_changes_at_once_are_both_followed(bench: Bench) -> None:
+    change_annotation(bench)
+    rewrite_compare_alike(bench)
+    change_metric(bench)
+    jobs = {"build_corpus", "extract_features compare"} | TRAININGS | TABLES | DRAWING
+    assert set(list_jobs(bench.run())) == jobs
+    assert "Nothing to be done" in bench.run()
+
+
+def test_torch_counts_where_the_config_says_so(bench: Bench) -> None:
+    bench.config["new_torch_retrains"] = True
+    bench.run()
+    assert bench.count() == RETRAINED
+    update_torch(bench)
+    planned = set(list_jobs(bench.run("tables", "figures", "--dry-run")))
+    assert planned == TRAININGS | TABLES | DRAWING
+
+
+def test_next_run_is_explained_in_words(bench: Bench) -> None:
+    assert "Nothing to do: all results are what the experiment asks for." in bench.run("explain")
+    add_ten_clips_and_remove_one(bench)
+    widen_windows_of_compare(bench)
+    add_seed(bench)
+    change_hyperparameter(bench)
+    explained = bench.run("explain").splitlines()
+    for line in (
+        "audio files: 10 new, 1 gone",
+        "corpus: its audio files change",
+        "chroma: 10 new clips to compute, 11 kept (what it is made of changes)",
+        "compare: 10 new clips to compute, 11 clips to compute (window_s 0.5 -> 1.0)",
+        "LSTM_2 on chroma: dropout 0.5 -> 0.1; seed 2 is new",
+        "AT_2 on chroma: seed 2 is new",
+        "AT_2 on compare: seed 2 is new",
+    ):
+        assert line in explained, "\n".join(explained)
+
+
+def test_models_that_may_be_spared_are_said_to_be(bench: Bench) -> None:
+    rewrite_compare_alike(bench)
+    explained = bench.run("explain").splitlines()
+    assert "compare: 12 clips to compute (its code has changed)" in explained
+    assert "AT_2 on compare: only if its features come out different" in explained
+
+
+def test_a_store_is_shared_and_cleaned(bench: Bench, finished: Bench) -> None:
+    bench.config["store"] = str(bench.folder.parent / "shared")
+    shutil.move(bench.folder / "store", bench.config["store"])
+    assert "Nothing to be done" in bench.run()
+
+    other = Bench(bench.folder.parent / "other", bench.workflow, dict(bench.config), bench.packages)
+    shutil.copytree(bench.folder / "music", other.folder / "music")
+    other.config["runs"] = [{"feature_sets": ["chroma", "compare"], "models": ["LSTM_2"]}]
+    other.run()
+    assert other.count() == {
+        "chroma": (0, 12),
+        "compare": (0, 12),
+        "chroma_LSTM_2": (0, 2),
+        "compare_LSTM_2": (2, 0),
+    }
+
+    # Nobody uses the other models' fits any more, and soon not the narrow windows either.
+    shutil.rmtree(bench.folder)
+    shutil.rmtree(Store(Path(bench.config["store"]), finished.folder).claims)
+    widen_windows_of_compare(other)
+    other.run()
+    assert "40 entries are in use" in (cleaned := other.run("clean_store")), cleaned
+    assert "18 are not" in cleaned
+    assert "Nothing to be done" in other.run()
+    other.run("features", "--forcerun", "extract_features")
+    assert other.count()["chroma"] == other.count()["compare"] == (0, 12)
+
+
+def test_a_clean_up_that_does_not_know_what_is_used_is_refused(bench: Bench) -> None:
+    cleaned = run_snakemake(bench.folder, "clean_store", config=bench.config, root=bench.workflow)
+    assert cleaned.returncode != 0
+    assert "it is not known which entries results/corpus/files.csv, " in cleaned.stderr
+    assert "hint: if the folder was moved or copied" in cleaned.stderr
+    assert "Traceback" not in cleaned.stderr
+
+
+def test_a_killed_run_goes_on_where_it_was(bench: Bench) -> None:
+    for kind in ("features", "fits"):
+        shutil.rmtree(bench.folder / "store" / kind)
+    rewrite_compare_alike(bench)
+    command = build_command(bench.folder, "tables", config=bench.config, root=bench.workflow)
+    run = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not list(bench.folder.glob("store/features/compare/*/*/[0-9a-f]*")):
+            assert run.poll() is None
+            time.sleep(0.01)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    bench.run("--unlock")
+    bench.run()
+    computed, reused = bench.count()["compare"]
+    assert (computed + reused, reused > 0) == (12, True)

@@ -1,0 +1,34 @@
+"""Say in words what the next run would do, and why."""
+
+import json
+import subprocess
+import tempfile
+
+from emotrace.jobs import run_job
+
+
+def main() -> None:
+    from emotrace.errors import EmotraceError
+    from emotrace.forecast import Forecast, read_dry_run
+    from emotrace.store import open_store
+
+    params = snakemake.params
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
+        json.dump(snakemake.config, config)
+        config.flush()
+        command = [params.python, "-m", "snakemake", "--snakefile", params.snakefile]
+        command += ["--directory", ".", "--configfile", config.name, "--dry-run", "all"]
+        dry_run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if dry_run.returncode:
+        raise EmotraceError(
+            f"the next run cannot be planned:\n{dry_run.stdout}{dry_run.stderr}",
+            hint="start it with --dry-run to see the same",
+        )
+    store = open_store(snakemake.config["store"]).root
+    lines = Forecast(read_dry_run(dry_run.stdout), params.plan, store).describe()
+    print("\n".join(lines) or "Nothing to do: all results are what the experiment asks for.")
+
+
+if __name__ == "__main__":
+    with run_job(snakemake.log[0]):
+        main()
