@@ -20,13 +20,13 @@ min_version("9.22")
 sys.path.insert(0, workflow.basedir)
 
 from emotrace.config import load_config
-from emotrace.corpus import (
+from emotrace.corpus.listing import digest_listing
+from emotrace.corpus.sources import (
     digest_sources,
     list_digests,
     list_sources,
     select_audio_settings,
 )
-from emotrace.corpus.listing import digest_listing
 from emotrace.errors import EmotraceError
 from emotrace.planning import (
     identify_features,

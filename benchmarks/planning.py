@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from emotrace.config import load_config  # noqa: E402
-from emotrace.corpus.listing import FILES, ListedFile, list_files  # noqa: E402
+from emotrace.corpus.files import FILES  # noqa: E402
+from emotrace.corpus.listing import ListedFile, list_files  # noqa: E402
 
 FEATURE_SETS = ["compare", "chroma", "cqt", "chroma_cqt", "spectral"]
 N_FILES = 10

@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from emotrace.corpus import is_made_by_workflow
-from emotrace.corpus.listing import FILES, Changes, find_changes, read_files, select_usable
+from emotrace.corpus.files import FILES, read_files, select_usable
+from emotrace.corpus.listing import Changes, find_changes
+from emotrace.corpus.sources import is_made_by_workflow
 from emotrace.features.extraction import list_requests
 from emotrace.features.store import FeatureStore
 
@@ -31,6 +32,12 @@ OTHER_REASONS = {
         "Params have changed": "its annotations, its settings or its code have changed",
         "Input files updated by another job": "its audio files change",
     },
+    "extract_features": {"Input files updated by another job": "the audio files change"},
+    "train_model": {
+        "Updated input files": "its features or the corpus have changed",
+        "Input files updated by another job": "the corpus changes",
+    },
+    "evaluate_models": {"Input files updated by another job": "models change"},
 }
 """What some mean for a rule."""
 
@@ -150,15 +157,18 @@ class Forecast:
             for model, identity in models.items():
                 job = planned.get((feature_set, model))
                 if job is not None:
-                    yield model, feature_set, self._explain_training(job, identity)
+                    why = self._compare_training(job, identity)
+                    if feature_set in extracted:
+                        why.append("its features may change")
+                    yield model, feature_set, "; ".join(why) or job.why
                 elif feature_set in extracted:
                     yield model, feature_set, "only if its features come out different"
 
-    def _explain_training(self, job: PlannedJob, identity: Mapping[str, Any]) -> str:
+    def _compare_training(self, job: PlannedJob, identity: Mapping[str, Any]) -> list[str]:
         feature_set, model = job.wildcards["feature_set"], job.wildcards["model"]
         predictions = Path(f"results/runs/{feature_set}/{model}/predictions.parquet")
         expected = {**identity, "protocol": self.plan["protocol"], "seeds": self.plan["seeds"]}
-        return "; ".join(_compare(_read_identity(predictions), expected)) or job.why
+        return _compare(_read_identity(predictions), expected)
 
 
 def read_dry_run(printed: str) -> list[PlannedJob]:
@@ -183,14 +193,15 @@ def _read_identity(table: Path) -> dict[str, Any] | None:
 def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> list[str]:
     """Say in which settings, versions and code two identities differ."""
     lines = []
-    for key, new in expected.items() if found is not None else ():
-        old = found[key]
+    for key, new in expected.items() if found else ():
+        old = found.get(key)
         if key == "code" and old != new:
             lines.append("its code has changed")
         elif key == "seeds":
-            lines += [f"seed {seed} is new" for seed in new if seed not in old]
-            lines += [f"seed {seed} is gone" for seed in old if seed not in new]
+            lines += [f"seed {seed} is new" for seed in new if seed not in (old or ())]
+            lines += [f"seed {seed} is gone" for seed in old or () if seed not in new]
         elif isinstance(new, Mapping):
+            old = old or {}
             names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
             lines += [f"{name} {old.get(name)} -> {new.get(name)}" for name in names]
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emotrace.config import Config, suggest
-from emotrace.corpus import list_clip_ids
+from emotrace.corpus.sources import list_clip_ids
 from emotrace.errors import EmotraceError
 from emotrace.features.identity import identify_feature_set
 from emotrace.training.identity import identify_model

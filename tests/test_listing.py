@@ -15,18 +15,10 @@ import pytest
 import soundfile
 
 from emotrace.corpus import examination
-from emotrace.corpus.examination import examine_audio, locate_examination
-from emotrace.corpus.listing import (
-    FILES,
-    LISTING,
-    Changes,
-    digest_audio,
-    digest_listing,
-    find_changes,
-    list_files,
-    read_files,
-    select_usable,
-)
+from emotrace.corpus.examination import examine_audio
+from emotrace.corpus.files import FILES, digest_audio, read_files, select_usable
+from emotrace.corpus.listing import LISTING, Changes, digest_listing, find_changes, list_files
+from emotrace.corpus.store import ExaminationStore
 
 CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
@@ -163,14 +155,14 @@ def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) 
 
 
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, path = Path("store"), str(music / "NA.wav")
-    examined = examine_audio(path, store)
+    store, path = ExaminationStore(Path("store")), str(music / "NA.wav")
+    examined = store.examine_audio(path)
     assert examined == examine_audio(path)
     with monkeypatch.context() as patched:
         patched.delattr(examination, "decode_audio")
-        assert examine_audio(shutil.copy(path, "copy.wav"), store) == examined
-    locate_examination(store, examined.sha256).write_text("{", encoding="utf-8")
-    assert examine_audio(path, store) == examined
+        assert store.examine_audio(shutil.copy(path, "copy.wav")) == examined
+    store.locate(examined.sha256).write_text("{", encoding="utf-8")
+    assert store.examine_audio(path) == examined
 
 
 def test_a_file_replaced_while_it_is_examined_spoils_no_entry(
@@ -186,6 +178,6 @@ def test_a_file_replaced_while_it_is_examined_spoils_no_entry(
 
     with monkeypatch.context() as patched:
         patched.setattr(examination, "decode_audio", replace_and_decode)
-        examine_audio(str(path), Path("store"))
+        ExaminationStore(Path("store")).examine_audio(str(path))
     path.write_bytes(content)
-    assert examine_audio(str(path), Path("store")) == expected
+    assert ExaminationStore(Path("store")).examine_audio(str(path)) == expected

@@ -277,6 +277,21 @@ def test_extraction_does_not_depend_on_what_follows_it(
     assert not list_behind(real_tree / "emotrace" / folder, digest, script)
 
 
+def test_extraction_depends_on_the_table_of_files_and_no_corpus(
+    real_tree: Path, digest: Digest
+) -> None:
+    folder = real_tree / "emotrace/corpus"
+    behind = list_behind(folder, digest, "workflow_scripts/extract_features.py")
+    assert behind == {"__init__.py", "files.py"}
+
+
+def test_examination_depends_on_what_decodes_alone(real_tree: Path, digest: Digest) -> None:
+    names = ("__init__", "audio", "corpus/__init__", "corpus/examination", "corpus/truncation")
+    names += ("errors", "mp3")
+    behind = list_behind(real_tree, digest, "emotrace/corpus/examination.py")
+    assert behind == {f"emotrace/{name}.py" for name in names}
+
+
 def test_an_identity_tells_settings_and_libraries_apart() -> None:
     settings = {"dropout": 0.1}
     plain = identify_model("AT_4", settings, new_torch_retrains=False)

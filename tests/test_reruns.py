@@ -455,11 +455,11 @@ def test_next_run_is_explained_in_words(bench: Bench) -> None:
     for line in (
         "audio files: 10 new, 1 gone",
         "corpus: its audio files change",
-        "chroma: 10 new clips to compute, 11 kept (what it is made of changes)",
+        "chroma: 10 new clips to compute, 11 kept (the audio files change)",
         "compare: 10 new clips to compute, 11 clips to compute (window_s 0.5 -> 1.0)",
-        "LSTM_2 on chroma: dropout 0.5 -> 0.1; seed 2 is new",
-        "AT_2 on chroma: seed 2 is new",
-        "AT_2 on compare: seed 2 is new",
+        "LSTM_2 on chroma: dropout 0.5 -> 0.1; seed 2 is new; its features may change",
+        "AT_2 on chroma: seed 2 is new; its features may change",
+        "AT_2 on compare: seed 2 is new; its features may change",
     ):
         assert line in explained, "\n".join(explained)
 

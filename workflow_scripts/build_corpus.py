@@ -9,9 +9,9 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    from emotrace.corpus import read_corpus
     from emotrace.corpus.checks import find_problems, refuse_excess
-    from emotrace.corpus.listing import join_files, read_files
+    from emotrace.corpus.files import join_files, read_files
+    from emotrace.corpus.sources import read_corpus
     from emotrace.frames import FrameGrid
     from emotrace.provenance import digest_tables
 

@@ -6,7 +6,7 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.listing import read_files, select_usable
+    from emotrace.corpus.files import read_files, select_usable
     from emotrace.features.extraction import extract_table
     from emotrace.features.identity import identify_feature_set
     from emotrace.provenance import refuse_changed_code

@@ -1,20 +1,20 @@
-"""What an audio file turns out to be when it is decoded from beginning to end."""
+"""What an audio file turns out to be when it is decoded from beginning to end.
+
+The digest of this module's code is part of what examinations are kept under, so it
+imports only what decides their outcome.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from emotrace.audio import LIBRARIES, decode_audio
+from emotrace.audio import decode_audio
 from emotrace.corpus.truncation import describe_truncation
 from emotrace.errors import EmotraceError
-from emotrace.provenance import digest_code, find_versions
-from emotrace.store import digest_identity, write_file
 
 SILENCE = 1e-4
 """Peak below which a file counts as silent, -80 dB of full scale: the dither of 16 bits."""
@@ -44,54 +44,25 @@ class Examination:
     channels: int = 0
 
 
-def examine_audio(path: str, store: Path | None = None) -> Examination:
-    """Decode a file from beginning to end and say what is wrong with it, if anything.
+def examine_audio(path: str) -> Examination:
+    """Decode a file from beginning to end and say what is wrong with it, if anything."""
+    content = read_content(path)
+    return content if isinstance(content, Examination) else examine_content(path, content)
 
-    Parameters
-    ----------
-    path : str
-        Of the audio file.
-    store : Path, optional
-        Folder of the store. The same bytes, once examined, are not decoded again.
-    """
+
+def read_content(path: str) -> bytes | Examination:
+    """Return the bytes of a file, or why there are none."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         return Examination("missing file")
     except (OSError, ValueError) as error:
         return Examination(f"unreadable: {getattr(error, 'strerror', None) or error}")
+
+
+def examine_content(path: str, content: bytes) -> Examination:
+    """Decode what was read from a file and say what is wrong with it, if anything."""
     sha256 = hashlib.sha256(content).hexdigest()
-    if store is None:
-        return _examine_content(path, content, sha256)
-    entry = locate_examination(store, sha256)
-    examined = _read_entry(entry)
-    if examined is None:
-        examined = _examine_content(path, content, sha256)
-        with write_file(entry) as unfinished:
-            unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")
-    return examined
-
-
-def locate_examination(store: Path, sha256: str) -> Path:
-    """Name the entry of an audio file's bytes."""
-    folder = store / "examinations" / digest_identity(_identify_examination())
-    return folder / sha256[:2] / f"{sha256}.json"
-
-
-@cache
-def _identify_examination() -> dict[str, object]:
-    code = digest_code("emotrace/corpus/examination.py")
-    return {"code": code, "libraries": find_versions(*LIBRARIES)}
-
-
-def _read_entry(entry: Path) -> Examination | None:
-    try:
-        return Examination(**json.loads(entry.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _examine_content(path: str, content: bytes, sha256: str) -> Examination:
     if not content:
         return Examination("empty file (0 bytes)", sha256)
     try:

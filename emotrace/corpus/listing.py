@@ -13,16 +13,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from emotrace.corpus import is_made_by_workflow, list_audio
-from emotrace.errors import EmotraceError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-FILES = Path("results/corpus/files.csv")
-"""Every audio file, and what it turned out to be."""
+from emotrace.corpus.files import FILES
+from emotrace.corpus.sources import is_made_by_workflow, list_audio
 
 LISTING = Path("results/corpus/listing.digest")
 """What `digest_listing` was when the files were examined."""
@@ -107,43 +101,6 @@ def find_changes(corpus: Mapping[str, Any]) -> Changes:
             if clip_id in examined and not _is_same(file, *examined[clip_id])
         ],
     )
-
-
-def read_files(path: str | Path) -> pd.DataFrame:
-    """Read what examining the audio left: one row per file, in the order of the corpus."""
-    import pandas as pd
-
-    texts = dict.fromkeys(("clip_id", "path", "problem", "sha256"), "str")
-    return pd.read_csv(path, dtype=texts, keep_default_na=False)
-
-
-def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each clip what its file turned out to be.
-
-    Raises
-    ------
-    EmotraceError
-        If the clips are no longer those whose files were examined.
-    """
-    if list(clips["clip_id"]) != list(files["clip_id"]):
-        raise EmotraceError(
-            f"{FILES}: lists other clips than the corpus, which was changed after the run was "
-            "planned",
-            hint="start the same command again",
-        )
-    return clips.assign(**files.drop(columns=["clip_id", "offset_s"]))
-
-
-def select_usable(files: pd.DataFrame) -> pd.DataFrame:
-    """Keep the files that are audio, and whose ``clip_id`` is theirs alone."""
-    return files[(files["problem"] == "") & ~files["clip_id"].duplicated(keep=False)]
-
-
-def digest_audio(files: pd.DataFrame) -> str:
-    """Digest what features depend on: the usable files' content, and where it begins."""
-    usable = select_usable(files).sort_values("clip_id")
-    rows = usable[["clip_id", "sha256", "offset_s"]].itertuples(index=False, name=None)
-    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()
 
 
 def _are_those_examined(listed: list[ListedFile]) -> bool:

@@ -1,0 +1,52 @@
+"""The table of a corpus's audio files, ``results/corpus/files.csv``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotrace.errors import EmotraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = Path("results/corpus/files.csv")
+"""Every audio file, and what it turned out to be."""
+
+
+def read_files(path: str | Path) -> pd.DataFrame:
+    """Read what examining the audio left: one row per file, in the order of the corpus."""
+    import pandas as pd
+
+    texts = dict.fromkeys(("clip_id", "path", "problem", "sha256"), "str")
+    return pd.read_csv(path, dtype=texts, keep_default_na=False)
+
+
+def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
+    """Put beside each clip what its file turned out to be.
+
+    Raises
+    ------
+    EmotraceError
+        If the clips are no longer those whose files were examined.
+    """
+    if list(clips["clip_id"]) != list(files["clip_id"]):
+        raise EmotraceError(
+            f"{FILES}: lists other clips than the corpus, which was changed after the run was "
+            "planned",
+            hint="start the same command again",
+        )
+    return clips.assign(**files.drop(columns=["clip_id", "offset_s"]))
+
+
+def select_usable(files: pd.DataFrame) -> pd.DataFrame:
+    """Keep the files that are audio, and whose ``clip_id`` is theirs alone."""
+    return files[(files["problem"] == "") & ~files["clip_id"].duplicated(keep=False)]
+
+
+def digest_audio(files: pd.DataFrame) -> str:
+    """Digest what features depend on: the usable files' content, and where it begins."""
+    usable = select_usable(files).sort_values("clip_id")
+    rows = usable[["clip_id", "sha256", "offset_s"]].itertuples(index=False, name=None)
+    return hashlib.sha256(repr(list(rows)).encode()).hexdigest()

@@ -1,0 +1,175 @@
+"""What a corpus is made of, whichever it is; a branch for each in the functions below.
+
+This module imports nothing heavy: the workflow asks it while it plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotrace.errors import EmotraceError
+from emotrace.provenance import digest_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEMO_FOLDER = "resources/demo"
+EMOMUSIC_FOLDER = "resources/emomusic/dataset"
+"""Where the workflow puts what it synthesises or downloads."""
+
+
+def list_sources(corpus: Mapping[str, Any]) -> list[str]:
+    """Name the files that describe a corpus, all but the audio.
+
+    Parameters
+    ----------
+    corpus : mapping
+        The config's block ``corpus``, defaults filled in.
+
+    Returns
+    -------
+    list of str
+        Inputs of the rule that builds the corpus tables.
+
+    Raises
+    ------
+    EmotraceError
+        If a folder or file that the config names does not exist.
+    """
+    if corpus["name"] == "demo":
+        return [f"{DEMO_FOLDER}/clips.csv", f"{DEMO_FOLDER}/annotations.csv"]
+    if corpus["name"] == "emomusic":
+        from emotrace.corpus.emomusic import LABEL_FILES
+
+        if corpus["path"] is None:
+            return [EMOMUSIC_FOLDER]
+        folder = _find_annotations(corpus)
+        names = [*LABEL_FILES.values(), "songs_info.csv"]
+        return [str(_require(folder / name, "corpus.path")) for name in names]
+    return [
+        str(_require(Path(corpus[key]).expanduser(), f"corpus.{key}"))
+        for key in ("clips", "annotations")
+    ]
+
+
+def list_digests(corpus: Mapping[str, Any]) -> list[str]:
+    """Name the digest of a corpus that the workflow makes; a user's own has none."""
+    if corpus["name"] == "demo":
+        return [f"{DEMO_FOLDER}/clips.digest"]
+    return [f"{EMOMUSIC_FOLDER}.digest"] if is_made_by_workflow(corpus) else []
+
+
+def is_made_by_workflow(corpus: Mapping[str, Any]) -> bool:
+    """Say whether the corpus is synthesised or downloaded, and not the user's own files."""
+    return corpus["name"] == "demo" or corpus.get("path", "") is None
+
+
+def select_audio_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of the config's block ``corpus`` what decides which audio there is."""
+    keys = {
+        "demo": ("n_clips", "duration_s", "seed"),
+        "emomusic": ("path", "annotations", "offset_s"),
+        "manifest": ("clips",),
+    }
+    name = corpus["name"]
+    return {"name": name, **{key: corpus[key] for key in keys[name]}}
+
+
+def digest_sources(corpus: Mapping[str, Any]) -> str:
+    """Digest the content of the files that describe a corpus, where they are the user's own."""
+    if is_made_by_workflow(corpus):
+        return "made by the workflow"
+    return digest_files(*list_sources(corpus))
+
+
+def list_clip_ids(corpus: Mapping[str, Any]) -> list[str] | None:
+    """List the clips of a corpus before it is read, or None if it is yet to be downloaded."""
+    if corpus["name"] == "demo":
+        from emotrace.corpus.demo import demo_clip_ids
+
+        return demo_clip_ids(corpus["n_clips"])
+    if is_made_by_workflow(corpus):
+        return None
+    return [clip_id for clip_id, _, _ in list_audio(corpus)]
+
+
+def list_audio(corpus: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """List a corpus's audio without importing anything heavy: ``clip_id``, ``path``, ``offset_s``.
+
+    Parameters
+    ----------
+    corpus : mapping
+        The config's block ``corpus``, defaults filled in.
+
+    Returns
+    -------
+    list of tuple
+        In the order of `read_corpus`; the files themselves are not looked at.
+    """
+    from emotrace.corpus import emomusic, manifest
+
+    if corpus["name"] == "demo":
+        return manifest.list_audio(Path(DEMO_FOLDER, "clips.csv"))
+    if corpus["name"] == "emomusic":
+        if corpus["path"] is None:
+            return emomusic.list_audio(Path(EMOMUSIC_FOLDER))
+        return emomusic.list_audio(
+            Path(corpus["path"]).expanduser(),
+            annotations=_find_annotations(corpus),
+            offset_s=corpus["offset_s"],
+        )
+    return manifest.list_audio(Path(corpus["clips"]).expanduser())
+
+
+def read_corpus(corpus: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a corpus as it describes itself, before its files are looked at.
+
+    Parameters
+    ----------
+    corpus : mapping
+        The config's block ``corpus``, defaults filled in.
+
+    Returns
+    -------
+    clips : pandas.DataFrame
+        ``clip_id``, ``path``, ``offset_s``, ``split``, ``artist``, ``title``, ``genre``.
+    annotations : pandas.DataFrame
+        ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``, ``valence_std``.
+    """
+    from emotrace.corpus import emomusic, manifest
+
+    if corpus["name"] == "demo":
+        return manifest.read_manifest(
+            Path(DEMO_FOLDER, "clips.csv"), Path(DEMO_FOLDER, "annotations.csv")
+        )
+    if corpus["name"] == "emomusic":
+        if corpus["path"] is None:
+            return emomusic.read_emomusic(Path(EMOMUSIC_FOLDER))
+        return emomusic.read_emomusic(
+            Path(corpus["path"]).expanduser(),
+            annotations=_find_annotations(corpus),
+            offset_s=corpus["offset_s"],
+        )
+    return manifest.read_manifest(
+        Path(corpus["clips"]).expanduser(),
+        Path(corpus["annotations"]).expanduser(),
+        annotation_scale=tuple(corpus["annotation_scale"]),
+    )
+
+
+def _find_annotations(corpus: Mapping[str, Any]) -> Path:
+    if corpus["annotations"] is not None:
+        return _require(Path(corpus["annotations"]).expanduser(), "corpus.annotations")
+    folder = _require(Path(corpus["path"]).expanduser(), "corpus.path")
+    return _require(folder / "annotations", "corpus.annotations")
+
+
+def _require(path: Path, key: str) -> Path:
+    if not path.exists():
+        raise EmotraceError(
+            f"{key}: there is no {path.absolute()}",
+            hint="relative paths start at the working directory of the run (--directory)",
+        )
+    return path

@@ -1,0 +1,52 @@
+"""What audio files turned out to be, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from emotrace.audio import LIBRARIES
+from emotrace.corpus.examination import Examination, examine_content, read_content
+from emotrace.provenance import digest_code, find_versions
+from emotrace.store import digest_identity, write_file
+
+
+class ExaminationStore:
+    """One entry per content of a file.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        code = digest_code("emotrace/corpus/examination.py")
+        identity = {"code": code, "libraries": find_versions(*LIBRARIES)}
+        self.folder = root / "examinations" / digest_identity(identity)
+
+    def locate(self, sha256: str) -> Path:
+        """Name the entry of an audio file's bytes."""
+        return self.folder / sha256[:2] / f"{sha256}.json"
+
+    def examine_audio(self, path: str) -> Examination:
+        """Examine a file; the same bytes, once examined, are not decoded again."""
+        content = read_content(path)
+        if isinstance(content, Examination):
+            return content
+        entry = self.locate(hashlib.sha256(content).hexdigest())
+        examined = _read_entry(entry)
+        if examined is None:
+            examined = examine_content(path, content)
+            with write_file(entry) as unfinished:
+                unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")
+        return examined
+
+
+def _read_entry(entry: Path) -> Examination | None:
+    try:
+        return Examination(**json.loads(entry.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
