@@ -34,7 +34,7 @@ OTHER_REASONS = {
     },
     "extract_features": {"Input files updated by another job": "the audio files change"},
     "train_model": {
-        "Updated input files": "its features or the corpus have changed",
+        "Updated input files": "the features or the corpus have changed",
         "Input files updated by another job": "the corpus changes",
     },
     "evaluate_models": {"Input files updated by another job": "models change"},
@@ -159,10 +159,10 @@ class Forecast:
                 if job is not None:
                     why = self._compare_training(job, identity)
                     if feature_set in extracted:
-                        why.append("its features may change")
+                        why.append("the features may change")
                     yield model, feature_set, "; ".join(why) or job.why
                 elif feature_set in extracted:
-                    yield model, feature_set, "only if its features come out different"
+                    yield model, feature_set, "only if the features come out different"
 
     def _compare_training(self, job: PlannedJob, identity: Mapping[str, Any]) -> list[str]:
         feature_set, model = job.wildcards["feature_set"], job.wildcards["model"]
