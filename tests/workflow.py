@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from emotrace.forecast import read_dry_run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,13 +60,7 @@ def succeed(completed: subprocess.CompletedProcess[str]) -> str:
 
 def list_jobs(printed: str) -> list[str]:
     """List the jobs of a run, or of a dry run, as "rule wildcard wildcard"; milestones left out."""
-    jobs = []
-    blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", printed, flags=re.MULTILINE)
-    for rule, block in zip(blocks[1::2], blocks[2::2], strict=True):
-        fields = dict(re.findall(r"^    (\w+): (.*)$", block.partition("\n[")[0], re.MULTILINE))
-        if "output" in fields:
-            jobs.append(" ".join([rule, *re.findall(r"=([^,]+)", fields.get("wildcards", ""))]))
-    return sorted(jobs)
+    return [" ".join([job.rule, *job.wildcards.values()]) for job in read_dry_run(printed)]
 
 
 def copy_workflow(folder: Path) -> Path:

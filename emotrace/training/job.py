@@ -191,7 +191,6 @@ def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) 
     """Gather the fits in one table each for predictions, attention and history."""
     (folder / "weights").mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    about = {**about, "fits": [planned.entry.name for planned in plan]}
     writers: dict[str, pq.ParquetWriter] = {}
     for planned in plan:
         fit = read_fit(planned.entry)
