@@ -59,7 +59,8 @@ rule examine_audio:
     output:
         files="results/corpus/files.csv",
         listing="results/corpus/listing.digest",
-        digest="results/corpus/audio.digest",
+        digest="results/corpus/files.digest",
+        audio="results/corpus/audio.digest",
     log:
         "logs/examine_audio.log",
     benchmark:
@@ -82,7 +83,7 @@ rule build_corpus:
     input:
         ancient(corpus_sources),
         corpus_digests,
-        audio="results/corpus/audio.digest",
+        digest="results/corpus/files.digest",
         files=ancient("results/corpus/files.csv"),
     output:
         clips="results/corpus/clips.parquet",

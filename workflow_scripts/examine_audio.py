@@ -13,6 +13,7 @@ def main() -> None:
     from emotrace.corpus.store import ExaminationStore
     from emotrace.errors import EmotraceError
     from emotrace.parallel import map_clips
+    from emotrace.provenance import digest_tables
     from emotrace.store import open_store
 
     output = snakemake.output
@@ -35,7 +36,9 @@ def main() -> None:
     store.claim(Path(output.files), (kept.locate(sha256) for sha256 in files["sha256"] if sha256))
     files.to_csv(output.files, index=False)
     Path(output.listing).write_text(f"{snakemake.params.listing}\n", encoding="utf-8")
-    Path(output.digest).write_text(f"{digest_audio(files)}\n", encoding="utf-8")
+    found = digest_tables(files.drop(columns=["size", "mtime_ns"]))
+    Path(output.digest).write_text(f"{found}\n", encoding="utf-8")
+    Path(output.audio).write_text(f"{digest_audio(files)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class ExaminationStore:
             return content
         entry = self.locate(hashlib.sha256(content).hexdigest())
         examined = _read_entry(entry)
-        if examined is None:
+        if examined is None or examined.sha256 != entry.stem:
             examined = examine_content(path, content)
             with write_file(entry) as unfinished:
                 unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")

@@ -106,6 +106,7 @@ def train_all(
         "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
     )
     about = {**identity, "protocol": dict(protocol), "seeds": list(seeds)}
+    about["n_features"] = sequences.features.shape[-1]
     return _write_run(plan, about, folder)
 
 
@@ -190,7 +191,8 @@ def _report(which: str, planned: Planned, fit: Fit, seconds: float) -> None:
 def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) -> str:
     """Gather the fits in one table each for predictions, attention and history."""
     (folder / "weights").mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
+    # Features that a model leaves out change no prediction, but the tables count them.
+    digest = hashlib.sha256(str(about["n_features"]).encode())
     writers: dict[str, pq.ParquetWriter] = {}
     for planned in plan:
         fit = read_fit(planned.entry)
