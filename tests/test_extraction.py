@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from emotrace.errors import EmotraceError
+from emotrace.features import identity as identities
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames, Request, extract_clip
 from emotrace.features.extraction import Extraction, extract_table, list_requests
@@ -301,3 +302,14 @@ def test_two_extractions_at_once_may_share_a_store(extracted: Extracted, tmp_pat
         assert result.digest == extracted.result.digest
         assert (folder / "a.parquet").read_bytes() == extracted.table.read_bytes()
     assert not list((tmp_path / "store").rglob("*/.*"))
+
+
+def test_libraries_without_their_comma_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identities, "ROOT", tmp_path)
+    (tmp_path / "mine.py").write_text('LIBRARIES = ("librosa")\n', encoding="utf-8")
+    with pytest.raises(EmotraceError, match="does not say which LIBRARIES"):
+        identities._read_libraries("mine.py")
+    (tmp_path / "mine.py").write_text('LIBRARIES = ("librosa",)\n', encoding="utf-8")
+    assert identities._read_libraries("mine.py") == ("librosa",)

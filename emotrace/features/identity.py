@@ -51,9 +51,11 @@ def _read_libraries(name: str) -> tuple[str, ...]:
     """Read ``LIBRARIES`` from a module's source, because importing it would import them."""
     file = Path(ROOT, name)
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES":
+        names_them = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES"
+        # Without its comma, ("librosa") is a text, and not a tuple of one.
+        if names_them and isinstance(node.value, ast.Tuple):
             return ast.literal_eval(node.value)
     raise EmotraceError(
         f"{file}: does not say which LIBRARIES decide its values",
-        hint='add a line such as LIBRARIES = ("librosa",)',
+        hint='write a line such as LIBRARIES = ("librosa",), with the comma',
     )
