@@ -28,12 +28,7 @@ from emotrace.corpus.sources import (
     select_audio_settings,
 )
 from emotrace.errors import EmotraceError
-from emotrace.planning import (
-    identify_features,
-    identify_training,
-    plan_run,
-    refuse_unknown_clips,
-)
+from emotrace.planning import list_options, plan_run, refuse_unknown_clips
 from emotrace.provenance import digest_code
 
 
@@ -45,6 +40,7 @@ try:
     corpus = settings.corpus.model_dump(mode="json")
     corpus_sources, corpus_digests = list_sources(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)
+    plan = plan_run(settings)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
 

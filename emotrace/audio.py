@@ -21,19 +21,15 @@ LONGEST = 2**40
 """Samples; libsndfile gives more for a FLAC stream of unknown length."""
 
 
-def decode_audio(
-    path: str | Path, *, sha256: str | None = None, content: bytes | None = None
-) -> tuple[np.ndarray, int, int]:
-    """Decode a file as it is, whatever its extension says.
+def decode_audio(content: bytes, path: str | Path) -> tuple[np.ndarray, int, int]:
+    """Decode a file's content as it is, whatever its extension says.
 
     Parameters
     ----------
-    path : str or Path
+    content : bytes
         WAV, FLAC, OGG, MP3 or another format that libsndfile reads.
-    sha256 : str, optional
-        Of the bytes that the file must have.
-    content : bytes, optional
-        What the file held when it was read, if it was.
+    path : str or Path
+        Where it was read from.
 
     Returns
     -------
@@ -48,15 +44,11 @@ def decode_audio(
     Raises
     ------
     EmotraceError
-        If the file cannot be opened or decoded, or has other bytes.
+        If it cannot be decoded.
     """
     import soundfile
 
     try:
-        if content is None:
-            content = Path(path).read_bytes()
-        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError("it is not the file that it was")
         # From memory, libsndfile looks at the content and not at the extension.
         content = announce_length(content)
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
@@ -66,12 +58,8 @@ def decode_audio(
             # All at once: between blocks, soundfile seeks, and MP3 streams lose their thread.
             return sound.read(dtype="float32", always_2d=True), sound.samplerate, announced
     except (OSError, RuntimeError, ValueError) as error:
-        # In full, libsndfile's errors name the object in memory, and the system's the path again.
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
-        raise EmotraceError(
-            f"{path}: cannot be read as audio ({reason})",
-            hint="convert it to WAV or FLAC, or leave the clip out of the corpus",
-        ) from error
+        # In full, libsndfile's errors name the object in memory.
+        raise _refuse(path, getattr(error, "error_string", None) or error) from error
 
 
 def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
@@ -83,7 +71,7 @@ def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     Parameters
     ----------
     path : str or Path
-        Any file that `decode_audio` reads.
+        Any file that `decode_audio` can decode.
     sha256 : str, optional
         Of the bytes that the file must have.
 
@@ -96,7 +84,13 @@ def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     EmotraceError
         If the file cannot be opened or decoded, or has other bytes.
     """
-    samples, sample_rate, _ = decode_audio(path, sha256=sha256)
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _refuse(path, getattr(error, "strerror", None) or error) from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise _refuse(path, "it is not the file that it was")
+    samples, sample_rate, _ = decode_audio(content, path)
     mono = samples.mean(axis=1, dtype=np.float32)
     if sample_rate == SAMPLE_RATE:
         return mono
@@ -104,3 +98,10 @@ def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     import soxr
 
     return soxr.resample(mono, sample_rate, SAMPLE_RATE, quality="HQ")
+
+
+def _refuse(path: str | Path, reason: object) -> EmotraceError:
+    return EmotraceError(
+        f"{path}: cannot be read as audio ({reason})",
+        hint="convert it to WAV or FLAC, or leave the clip out of the corpus",
+    )

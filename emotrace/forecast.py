@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ class Forecast:
     def _find(self, *rules: str) -> list[PlannedJob]:
         return [job for rule in rules for job in self.jobs if job.rule == rule]
 
-    def _find_changes(self) -> Changes:
+    @cached_property
+    def _changes(self) -> Changes:
         corpus = self.plan["corpus"]
         if not self._find("examine_audio") or is_made_by_workflow(corpus):
             return Changes([], [], [])
@@ -115,7 +117,7 @@ class Forecast:
     def _describe_files(self, job: PlannedJob) -> str:
         if job.rule != "examine_audio" or not FILES.exists():
             return job.why
-        changes = self._find_changes()
+        changes = self._changes
         counts = (
             (len(changes.added), "new"),
             (len(changes.removed), "gone"),
@@ -132,7 +134,7 @@ class Forecast:
     def _count_clips(self, identity: Mapping[str, Any]) -> str:
         if not FILES.exists():
             return "all clips to compute"
-        changes = self._find_changes()
+        changes = self._changes
         other = {*changes.removed, *changes.replaced}
         kept = FeatureStore(self.store, identity)
         there = [
@@ -141,7 +143,7 @@ class Forecast:
             if request.clip_id not in other
         ]
         counts = (
-            (len(changes.added) + len(changes.replaced), "new clips to compute"),
+            (len(changes.added) + len(changes.replaced), "new clips"),
             (there.count(False), "clips to compute"),
             (there.count(True), "kept"),
         )

@@ -19,8 +19,7 @@ def refuse_unknown_clips(settings: Config) -> None:
     EmotraceError
         Naming every such clip and the nearest id.
     """
-    if not settings.figures.clips:
-        return
+    # Read even if no clip is to be drawn: a mistake in the list is best told at once.
     known = list_clip_ids(settings.corpus.model_dump(mode="json"))
     if known is None:
         return
@@ -37,20 +36,6 @@ def refuse_unknown_clips(settings: Config) -> None:
         )
 
 
-def identify_features(settings: Config, feature_set: str) -> dict[str, Any]:
-    """Name what decides a feature set's values in an experiment."""
-    return identify_feature_set(feature_set, settings.frames_of(feature_set))
-
-
-def identify_training(settings: Config, model: str) -> dict[str, Any]:
-    """Name what a model's fits have in common in an experiment."""
-    return identify_model(
-        model,
-        settings.training_of(model),
-        new_torch_retrains=settings.new_torch_retrains,
-    )
-
-
 def plan_run(settings: Config) -> dict[str, Any]:
     """Gather what the results of an experiment are to be made with.
 
@@ -62,11 +47,34 @@ def plan_run(settings: Config) -> dict[str, Any]:
     """
     runs: dict[str, dict[str, Any]] = {}
     for feature_set, model in settings.list_runs():
-        runs.setdefault(feature_set, {})[model] = identify_training(settings, model)
+        runs.setdefault(feature_set, {})[model] = identify_model(
+            model,
+            settings.training_of(model),
+            new_torch_retrains=settings.new_torch_retrains,
+        )
     return {
         "corpus": settings.corpus.model_dump(mode="json"),
-        "features": {name: identify_features(settings, name) for name in runs},
+        "features": {name: identify_feature_set(name, settings.frames_of(name)) for name in runs},
         "runs": runs,
         "protocol": settings.protocol.model_dump(mode="json"),
         "seeds": sorted(settings.seeds),
     }
+
+
+def list_options(planning: Any, deployment: Any) -> list[str]:
+    """List the options that decide, besides the config, what Snakemake would run.
+
+    Parameters
+    ----------
+    planning, deployment
+        Snakemake's settings of the workflow, which hold those of the profiles too.
+    """
+    options = [
+        # A profile could keep a dry run quiet.
+        *("--profile", "none", "--workflow-profile", "none"),
+        *("--max-checksum-file-size", str(planning.max_checksum_file_size)),
+        *("--rerun-triggers", *map(str, planning.rerun_triggers)),
+    ]
+    if deployment.deployment_method:
+        options += ["--software-deployment-method", *map(str, deployment.deployment_method)]
+    return options

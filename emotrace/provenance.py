@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emotrace.errors import EmotraceError
 
@@ -48,24 +48,30 @@ def digest_code(*files: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def refuse_changed_code(planned: str, found: str, what: str) -> None:
-    """Stop a job whose code was edited while it waited for its turn.
+@cache
+def refuse_changed_code(planned: str, what: str, *files: str) -> None:
+    """Stop a process whose code is no longer what it was when the run was planned.
 
-    Else its results would be kept as those of the code that was planned.
+    Else what it made would be kept as the work of the code that was planned. Ask
+    before the first result is kept, when all of the code was imported: what is
+    edited later does not matter, so a process looks once.
 
     Parameters
     ----------
-    planned, found : str
-        What `digest_code` was when the run was planned, and what it is now.
+    planned : str
+        What `digest_code` was when the run was planned.
     what : str
         Whose code.
+    *files : str
+        Of `digest_code`.
 
     Raises
     ------
     EmotraceError
-        If the two differ.
+        If the code is another.
     """
-    if found != planned:
+    _read_module.cache_clear()
+    if digest_code(*files) != planned:
         raise EmotraceError(
             f"{what}: its code was edited after the run was planned",
             hint="start the same command again",
@@ -117,10 +123,21 @@ def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
             f"{path}, line {error.lineno}: is not valid Python ({error.msg})",
             hint="mend it; what depends on this file cannot be told before",
         ) from None
-    digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    digest = hashlib.sha256(repr(_describe(tree)).encode()).hexdigest()
     package = path.relative_to(ROOT).parent.parts
     imported = {file for name in _list_imports(tree, package) for file in _locate_module(name)}
     return digest, tuple(sorted(imported - {path}))
+
+
+def _describe(node: Any) -> Any:
+    """Spell out a syntax tree so that all versions of Python spell it alike."""
+    if isinstance(node, list):
+        return [_describe(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    # Newer versions add fields, which are empty where the code would also run in older ones.
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return type(node).__name__, [(name, _describe(value)) for name, value in fields]
 
 
 def _strip(tree: ast.Module) -> ast.Module:

@@ -58,14 +58,14 @@ class Store:
         Parameters
         ----------
         product : Path
-            Relative to the working folder; its earlier claim is forgotten.
+            Below the working folder; its earlier claim is forgotten.
         entries : iterable of Path
         """
         if not (self.claims / FOLDER_NAME).exists():
             with write_file(self.claims / FOLDER_NAME) as unfinished:
                 unfinished.write_text(f"{self.user}\n", encoding="utf-8")
         names = sorted({entry.relative_to(self.root).as_posix() for entry in entries})
-        with write_file(self.claims / str(product).lstrip("/")) as unfinished:
+        with write_file(self.claims / os.path.relpath(product, self.user)) as unfinished:
             unfinished.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
@@ -119,6 +119,27 @@ def write_folder(path: Path) -> Iterator[Path]:
         except OSError:
             if not path.is_dir():
                 raise
+
+
+def remove_entry(entry: Path) -> None:
+    """Remove an entry, if it is there.
+
+    Raises
+    ------
+    EmotraceError
+        If it may not be removed.
+    """
+    try:
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    except OSError as error:
+        raise EmotraceError(
+            f"{error.filename or entry}: cannot be removed from the store "
+            f"({error.strerror or error})",
+            hint="let its owner remove it, or give you the right to write there",
+        ) from error
 
 
 @contextmanager

@@ -28,7 +28,7 @@ checkpoint extract_features:
         mem_mb=lambda wildcards, threads: 1500 * threads,
         runtime=240,
     params:
-        identity=lambda wildcards: identify_features(settings, wildcards.feature_set),
+        identity=lambda wildcards: plan["features"][wildcards.feature_set],
         code=digest_code("workflow_scripts/extract_features.py"),
     script:
         "../workflow_scripts/extract_features.py"

@@ -36,9 +36,9 @@ rule train_model:
         runtime=720,
         gpu=1,
     params:
-        identity=lambda wildcards: identify_training(settings, wildcards.model),
-        protocol=settings.protocol.model_dump(mode="json"),
-        seeds=sorted(settings.seeds),
+        identity=lambda wildcards: plan["runs"][wildcards.feature_set][wildcards.model],
+        protocol=plan["protocol"],
+        seeds=plan["seeds"],
         code=digest_code("workflow_scripts/train_model.py"),
     script:
         "../workflow_scripts/train_model.py"

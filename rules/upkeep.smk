@@ -14,7 +14,10 @@ rule explain:
         # Snakemake's own, which an environment for results lacks.
         python=sys.executable,
         snakefile=workflow.main_snakefile,
-        plan=lambda wildcards: plan_run(settings),
+        plan=plan,
+        options=lambda wildcards: list_options(
+            workflow.dag_settings, workflow.deployment_settings
+        ),
     script:
         "../workflow_scripts/explain.py"
 

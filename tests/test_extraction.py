@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +23,13 @@ from emotrace.features import identity as identities
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames, Request, extract_clip
 from emotrace.features.extraction import Extraction, extract_table, list_requests
+from emotrace.features.identity import identify_feature_set
 from emotrace.features.store import FeatureStore
 from emotrace.frames import FrameGrid
 from emotrace.store import Store
 
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
-IDENTITY = {
-    "feature_set": "compare",
-    "frames": {"window_s": 0.5, "hop_s": 0.5},
-    "code": "0123abc",
-    "libraries": {"opensmile": "2.6.0"},
-}
+IDENTITY = identify_feature_set("compare", {"window_s": 0.5, "hop_s": 0.5})
 
 
 @dataclass
@@ -76,10 +73,11 @@ def extract(
     store: Path,
     *,
     threads: int = 1,
+    identity: Mapping[str, Any] = IDENTITY,
 ) -> Extraction:
     return extract_table(
         files,
-        identity=IDENTITY,
+        identity=identity,
         store=Store(store, path.parent),
         path=path,
         threads=threads,
@@ -272,6 +270,15 @@ def test_other_code_libraries_or_frames_share_nothing(
     shutil.copytree(mine.folder, theirs.folder)  # not even if someone moves them there
     assert all(theirs.locate(request).exists() for request in requests)
     assert not any(theirs.read(request) for request in requests)
+
+
+def test_what_other_code_computed_is_not_kept_as_the_planned_ones(
+    extracted: Extracted, tmp_path: Path
+) -> None:
+    planned = {**IDENTITY, "code": "4567def"}  # as if it was edited before the workers imported it
+    with pytest.raises(EmotraceError, match=r"compare: its code was edited.*\nhint: "):
+        extract(extracted.files, tmp_path / "a.parquet", tmp_path / "store", identity=planned)
+    assert not list(tmp_path.glob("store/features/*/*/*/*"))
 
 
 def test_a_file_that_was_replaced_since_it_was_examined_is_refused(tmp_path: Path) -> None:

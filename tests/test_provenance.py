@@ -310,10 +310,16 @@ def test_versions_are_those_installed() -> None:
     }
 
 
-def test_code_that_was_edited_after_planning_is_refused() -> None:
-    refuse_changed_code("abc", "abc", "compare")
+def test_code_that_was_edited_after_planning_is_refused(tree: Path, digest: Digest) -> None:
+    planned = digest(SCRIPT)
+    edit(tree, "np.pi", "np.e")
     with pytest.raises(EmotraceError, match=r"compare: .* edited .*\nhint: "):
-        refuse_changed_code("abc", "abd", "compare")
+        refuse_changed_code(planned, "compare", SCRIPT)
+    edit(tree, "np.e", "np.pi")
+    refuse_changed_code(planned, "compare", SCRIPT)
+    # By now all was imported.
+    edit(tree, "np.pi", "np.e")
+    refuse_changed_code(planned, "compare", SCRIPT)
 
 
 def test_digest_of_tables_hangs_on_what_they_say_and_not_on_how(tmp_path: Path) -> None:

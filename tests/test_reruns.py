@@ -268,10 +268,10 @@ def add_ten_clips_and_remove_one(bench: Bench) -> None:
 
 
 def replace_a_file(bench: Bench) -> None:
-    """Replace a file by another of the same size that is older."""
+    """Replace the audio of a clip that models hear by some of the same size that is older."""
     music = bench.folder / "music"
-    shutil.copyfile(music / "21.wav", music / "05.wav")
-    os.utime(music / "05.wav", (0, 0))
+    shutil.copyfile(music / "21.wav", music / "06.wav")
+    os.utime(music / "06.wav", (0, 0))
 
 
 def change_annotation(bench: Bench) -> None:
@@ -428,6 +428,24 @@ def test_reruns_are_as_large_as_the_change(bench: Bench, row: Row) -> None:
     assert "Nothing to be done" in bench.run()
 
 
+STOPS = ("results/corpus/files.csv", "corpus", "features", "models")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.jobs & EXTRACTIONS or "build_corpus" in row.jobs],
+    ids=lambda row: row.change.__name__,
+)
+def test_a_run_in_parts_leaves_nothing_behind(bench: Bench, row: Row) -> None:
+    row.change(bench)
+    ran: list[str] = []
+    for stop in STOPS:
+        ran += list_jobs(bench.run(stop))
+    ran += list_jobs(bench.run())
+    assert sorted(ran) == sorted(row.jobs)
+    assert "Nothing to be done" in bench.run()
+
+
 def test_two_changes_at_once_are_both_followed(bench: Bench) -> None:
     change_annotation(bench)
     rewrite_compare_alike(bench)
@@ -456,13 +474,21 @@ def test_next_run_is_explained_in_words(bench: Bench) -> None:
     for line in (
         "audio files: 10 new, 1 gone",
         "corpus: its audio files change",
-        "chroma: 10 new clips to compute, 11 kept (the audio files change)",
-        "compare: 10 new clips to compute, 11 clips to compute (window_s 0.5 -> 1.0)",
+        "chroma: 10 new clips, 11 kept (the audio files change)",
+        "compare: 10 new clips, 11 clips to compute (window_s 0.5 -> 1.0)",
         "LSTM_2 on chroma: dropout 0.5 -> 0.1; seed 2 is new; the features may change",
         "AT_2 on chroma: seed 2 is new; the features may change",
         "AT_2 on compare: seed 2 is new; the features may change",
     ):
         assert line in explained, "\n".join(explained)
+
+
+def test_the_next_run_is_explained_under_a_quiet_profile_too(bench: Bench) -> None:
+    profile = bench.folder.parent / "quiet"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("quiet: [all]\n", encoding="utf-8")
+    add_model(bench)
+    assert "Mine_2 on compare: not made yet" in bench.run("explain", "--profile", str(profile))
 
 
 def test_models_that_may_be_spared_are_said_to_be(bench: Bench) -> None:
@@ -490,9 +516,17 @@ def test_a_store_is_shared_and_cleaned(bench: Bench, finished: Bench) -> None:
 
     # Nobody uses the other models' fits any more, and soon not the narrow windows either.
     shutil.rmtree(bench.folder)
-    shutil.rmtree(Store(Path(bench.config["store"]), finished.folder).claims)
     widen_windows_of_compare(other)
     other.run()
+    claims = Store(Path(bench.config["store"]), finished.folder).claims
+    finished.folder.rename(away := finished.folder.with_name("unmounted"))
+    try:
+        cleaned = other.run("clean_store")
+    finally:
+        away.rename(finished.folder)
+    assert f"{finished.folder} is not found" in cleaned and f"rm -r {claims}" in cleaned
+    assert "1 are not" in cleaned  # what LSTM_2 predicted from narrow windows
+    shutil.rmtree(claims)
     assert "40 entries are in use" in (cleaned := other.run("clean_store")), cleaned
     assert "18 are not" in cleaned
     assert "Nothing to be done" in other.run()
@@ -506,6 +540,26 @@ def test_a_clean_up_that_does_not_know_what_is_used_is_refused(bench: Bench) -> 
     assert "it is not known which entries results/corpus/files.csv, " in cleaned.stderr
     assert "hint: if the folder was moved or copied" in cleaned.stderr
     assert "Traceback" not in cleaned.stderr
+
+
+def test_code_edited_while_the_run_waits_is_refused(bench: Bench) -> None:
+    shutil.rmtree(bench.folder / "store/features")
+    rewrite_compare_alike(bench)
+    change_values = "emotrace/models/AT.py"
+    bench.config["seeds"] = [2]
+    command = build_command(bench.folder, "tables", config=bench.config, root=bench.workflow)
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(bench.folder.glob("store/features/compare/*/*/[0-9a-f]*")):
+        assert run.poll() is None
+        time.sleep(0.01)
+    add_logic(bench, change_values)
+    printed, _ = run.communicate()
+    assert run.returncode != 0
+    assert "AT_2: its code was edited after the run was planned" in printed
+    assert "Traceback" not in printed
+    fits = bench.folder / "store/fits"
+    assert len(list(fits.glob("*/AT_2/*"))) == 4  # those of the finished run
+    assert set(list_jobs(bench.run())) >= {"train_model chroma AT_2", "train_model compare AT_2"}
 
 
 def test_a_killed_run_goes_on_where_it_was(bench: Bench) -> None:

@@ -202,18 +202,21 @@ def train(
     protocol: str = "official",
     seeds: tuple[int, ...] = (1,),
     store: Path | None = None,
+    code: str | None = None,
     **settings: object,
 ) -> pd.DataFrame:
     """Train with a store of its own, so that nothing is taken from elsewhere unless asked for."""
     settings = make_settings(**{"dropout": 0.2, "max_epochs": 2, **settings})
+    identity = identify_model(name, settings, new_torch_retrains=False)
     digest = train_all(
         *corpus,
-        identity=identify_model(name, settings, new_torch_retrains=False),
+        identity={**identity, "code": code or identity["code"]},
         protocol={"name": protocol, "folds": 3, "validation_share": 0.3},
         seeds=seeds,
         feature_set="made_up",
         store=Store(store or folder / "store", folder),
         folder=folder,
+        threads=1,
     )
     (folder / "run.digest").write_text(digest, encoding="utf-8")
     return pd.read_parquet(folder / "predictions.parquet")
@@ -442,13 +445,35 @@ def test_another_model_setting_or_division_shares_nothing(
     assert len(fits) == (6 if "protocol" in change else 2)
 
 
+@pytest.mark.parametrize("part", ["fit", "validation", "test"])
 def test_any_other_feature_makes_all_fits(
-    store: Path, tmp_path: Path, fits: list[tuple[str, int]]
+    store: Path, tmp_path: Path, fits: list[tuple[str, int]], part: str
 ) -> None:
     sequences, clips = make_corpus()
-    sequences.features[0, 0, 0] += 0.01  # of a clip that is tested, and so predicted
+    (fold_,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
+    (row,) = sequences.find_clips(getattr(fold_, part)[:1])
+    sequences.features[row, 0, 0] += 0.01
     train(tmp_path / "other", (sequences, clips), store=store)
     assert len(fits) == 2
+
+
+def test_what_other_code_fitted_is_not_kept_as_the_planned_ones(tmp_path: Path) -> None:
+    with pytest.raises(EmotraceError, match=r"AT_4: its code was edited.*\nhint: "):
+        train(tmp_path, make_corpus(), code="4567def", max_epochs=1)
+    assert list_entries(tmp_path / "store") == []
+
+
+def test_a_fit_that_may_not_be_read_is_left_alone(
+    store: Path, tmp_path: Path, fits: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "another user's file")
+
+    before = read_run(store / "fits")
+    with monkeypatch.context() as patched, pytest.raises(EmotraceError, match="cannot be read"):
+        patched.setattr(pq, "read_table", refuse)
+        train(tmp_path / "again", make_corpus(), seeds=(1, 2), store=store)
+    assert (fits, read_run(store / "fits")) == ([], before)
 
 
 def test_fits_are_those_of_an_empty_store_though_the_padding_grew(tmp_path: Path) -> None:

@@ -4,17 +4,22 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.cleaning import find_unused, remove
+    from emotrace.cleaning import remove_unused, take_inventory
     from emotrace.store import open_store
 
     store = open_store(snakemake.config["store"])
-    unused, used = find_unused(store, snakemake.params.products)
+    inventory = take_inventory(store, snakemake.params.products)
+    for user, claims in inventory.missing.items():
+        print(f"{user} is not found, and what it uses is kept; if it is gone, rm -r {claims}")
+    for product in inventory.dropped:
+        print(f"{product} is no part of this experiment; what it is made of is not kept for it")
+    used, unused = inventory.used, inventory.unused
     print(
         f"{store.root}: {len(used.entries)} entries are in use "
         f"({used.size / 1e6:.1f} MB), {len(unused.entries)} are not "
         f"({unused.size / 1e6:.1f} MB) and are removed now"
     )
-    remove(store, unused)
+    remove_unused(store, inventory)
 
 
 if __name__ == "__main__":

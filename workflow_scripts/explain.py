@@ -17,15 +17,18 @@ def main() -> None:
         json.dump(snakemake.config, config)
         config.flush()
         command = [params.python, "-m", "snakemake", "--snakefile", params.snakefile]
-        command += ["--directory", ".", "--configfile", config.name, "--dry-run", "all"]
+        command += ["--directory", ".", "--configfile", config.name]
+        command += ["--dry-run", "all", *params.options]
         dry_run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if dry_run.returncode:
+    printed = dry_run.stdout + dry_run.stderr
+    jobs = read_dry_run(printed)
+    if dry_run.returncode or not (jobs or "Nothing to be done" in printed):
         raise EmotraceError(
-            f"the next run cannot be planned:\n{dry_run.stdout}{dry_run.stderr}",
+            f"the next run cannot be planned:\n{printed}",
             hint="start it with --dry-run to see the same",
         )
     store = open_store(snakemake.config["store"]).root
-    lines = Forecast(read_dry_run(dry_run.stdout), params.plan, store).describe()
+    lines = Forecast(jobs, params.plan, store).describe()
     print("\n".join(lines) or "Nothing to do: all results are what the experiment asks for.")
 
 

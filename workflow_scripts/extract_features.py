@@ -8,15 +8,13 @@ from emotrace.jobs import run_job
 def main() -> None:
     from emotrace.corpus.files import read_files, select_usable
     from emotrace.features.extraction import extract_table
-    from emotrace.features.identity import identify_feature_set
-    from emotrace.provenance import refuse_changed_code
+    from emotrace.features.identity import find_libraries
     from emotrace.store import open_store
 
     params, output = snakemake.params, snakemake.output
     feature_set = snakemake.wildcards.feature_set
-    # Asked again here, where the libraries are those of this job's environment.
-    identity = identify_feature_set(feature_set, params.identity["frames"])
-    refuse_changed_code(params.identity["code"], identity["code"], feature_set)
+    # Those of this job's environment, which may be another than the planner's.
+    identity = {**params.identity, "libraries": find_libraries(feature_set)}
     extraction = extract_table(
         select_usable(read_files(snakemake.input.files)),
         identity=identity,

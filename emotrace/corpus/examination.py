@@ -66,7 +66,7 @@ def examine_content(path: str, content: bytes) -> Examination:
     if not content:
         return Examination("empty file (0 bytes)", sha256)
     try:
-        samples, sample_rate, announced = decode_audio(path, content=content)
+        samples, sample_rate, announced = decode_audio(content, path)
     except EmotraceError as error:
         reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
         return Examination(reason, sha256)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,8 +83,9 @@ def digest_listing(corpus: Mapping[str, Any]) -> str:
     if is_made_by_workflow(corpus):
         return "made by the workflow"
     listed = list_files(corpus)
-    if LISTING.exists() and FILES.exists() and _are_those_examined(listed):
+    if LISTING.exists() and _are_those_examined(listed):
         return LISTING.read_text(encoding="utf-8").strip()
+    # Of the files alone: Snakemake asks again when it has removed the outputs of last time.
     return hashlib.sha256(repr([tuple(file) for file in listed]).encode()).hexdigest()
 
 
@@ -104,7 +105,7 @@ def find_changes(corpus: Mapping[str, Any]) -> Changes:
 
 
 def _are_those_examined(listed: list[ListedFile]) -> bool:
-    examined = list(_read_examined())
+    examined = _read_examined()
     return [file[:2] for file in listed] == [file[:2] for file, _ in examined] and all(
         _is_same(file, *known) for file, known in zip(listed, examined, strict=True)
     )
@@ -136,8 +137,22 @@ def _digest_file(path: str) -> str:
         return ""
 
 
-def _read_examined() -> Iterator[tuple[ListedFile, str]]:
-    with FILES.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            numbers = float(row["offset_s"]), int(row["size"]), int(row["mtime_ns"])
-            yield ListedFile(row["clip_id"], row["path"], *numbers), row["sha256"]
+def _read_examined() -> list[tuple[ListedFile, str]]:
+    """Read what was examined last; nothing if the table is not as it was written."""
+    try:
+        with FILES.open(encoding="utf-8", newline="") as file:
+            return [
+                (
+                    ListedFile(
+                        row["clip_id"],
+                        row["path"],
+                        float(row["offset_s"]),
+                        int(row["size"]),
+                        int(row["mtime_ns"]),
+                    ),
+                    row["sha256"],
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return []

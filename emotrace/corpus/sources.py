@@ -110,17 +110,9 @@ def list_audio(corpus: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     """
     from emotrace.corpus import emomusic, manifest
 
-    if corpus["name"] == "demo":
-        return manifest.list_audio(Path(DEMO_FOLDER, "clips.csv"))
     if corpus["name"] == "emomusic":
-        if corpus["path"] is None:
-            return emomusic.list_audio(Path(EMOMUSIC_FOLDER))
-        return emomusic.list_audio(
-            Path(corpus["path"]).expanduser(),
-            annotations=_find_annotations(corpus),
-            offset_s=corpus["offset_s"],
-        )
-    return manifest.list_audio(Path(corpus["clips"]).expanduser())
+        return emomusic.list_audio(**_locate_emomusic(corpus))
+    return manifest.list_audio(_locate_table(corpus, "clips"))
 
 
 def read_corpus(corpus: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -140,23 +132,29 @@ def read_corpus(corpus: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     from emotrace.corpus import emomusic, manifest
 
-    if corpus["name"] == "demo":
-        return manifest.read_manifest(
-            Path(DEMO_FOLDER, "clips.csv"), Path(DEMO_FOLDER, "annotations.csv")
-        )
     if corpus["name"] == "emomusic":
-        if corpus["path"] is None:
-            return emomusic.read_emomusic(Path(EMOMUSIC_FOLDER))
-        return emomusic.read_emomusic(
-            Path(corpus["path"]).expanduser(),
-            annotations=_find_annotations(corpus),
-            offset_s=corpus["offset_s"],
-        )
+        return emomusic.read_emomusic(**_locate_emomusic(corpus))
     return manifest.read_manifest(
-        Path(corpus["clips"]).expanduser(),
-        Path(corpus["annotations"]).expanduser(),
-        annotation_scale=tuple(corpus["annotation_scale"]),
+        _locate_table(corpus, "clips"),
+        _locate_table(corpus, "annotations"),
+        annotation_scale=tuple(corpus.get("annotation_scale", (-1.0, 1.0))),
     )
+
+
+def _locate_emomusic(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    if corpus["path"] is None:
+        return {"folder": Path(EMOMUSIC_FOLDER)}
+    return {
+        "folder": Path(corpus["path"]).expanduser(),
+        "annotations": _find_annotations(corpus),
+        "offset_s": corpus["offset_s"],
+    }
+
+
+def _locate_table(corpus: Mapping[str, Any], key: str) -> Path:
+    if corpus["name"] == "demo":
+        return Path(DEMO_FOLDER, f"{key}.csv")
+    return Path(corpus[key]).expanduser()
 
 
 def _find_annotations(corpus: Mapping[str, Any]) -> Path:

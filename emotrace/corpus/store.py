@@ -7,10 +7,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from emotrace.audio import LIBRARIES
 from emotrace.corpus.examination import Examination, examine_content, read_content
-from emotrace.provenance import digest_code, find_versions
+from emotrace.provenance import digest_code, find_versions, refuse_changed_code
 from emotrace.store import digest_identity, write_file
+
+CODE = "emotrace/corpus/examination.py"
 
 
 class ExaminationStore:
@@ -23,8 +24,8 @@ class ExaminationStore:
     """
 
     def __init__(self, root: Path) -> None:
-        code = digest_code("emotrace/corpus/examination.py")
-        identity = {"code": code, "libraries": find_versions(*LIBRARIES)}
+        self.code = digest_code(CODE)
+        identity = {"code": self.code, "libraries": find_versions("soundfile")}
         self.folder = root / "examinations" / digest_identity(identity)
 
     def locate(self, sha256: str) -> Path:
@@ -40,6 +41,7 @@ class ExaminationStore:
         examined = _read_entry(entry)
         if examined is None or examined.sha256 != entry.stem:
             examined = examine_content(path, content)
+            refuse_changed_code(self.code, "examine_audio", CODE)
             with write_file(entry) as unfinished:
                 unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")
         return examined

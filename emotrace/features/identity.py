@@ -32,9 +32,14 @@ def identify_feature_set(feature_set: str, frames: Mapping[str, float]) -> dict[
     return {
         "feature_set": feature_set,
         "frames": dict(frames),
-        "code": digest_code("emotrace/features/clip.py", _name_file(feature_set)),
+        "code": digest_code(*list_code(feature_set)),
         "libraries": find_libraries(feature_set),
     }
+
+
+def list_code(feature_set: str) -> tuple[str, str]:
+    """Name the files that, with all they import, compute a feature set."""
+    return "emotrace/features/clip.py", _name_file(feature_set)
 
 
 def find_libraries(feature_set: str) -> dict[str, str]:
@@ -51,10 +56,13 @@ def _read_libraries(name: str) -> tuple[str, ...]:
     """Read ``LIBRARIES`` from a module's source, because importing it would import them."""
     file = Path(ROOT, name)
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        names_them = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LIBRARIES"
-        # Without its comma, ("librosa") is a text, and not a tuple of one.
-        if names_them and isinstance(node.value, ast.Tuple):
-            return ast.literal_eval(node.value)
+        match node:
+            # Without its comma, ("librosa") is a text, and not a tuple of one.
+            case (
+                ast.Assign(targets=[ast.Name("LIBRARIES")], value=ast.Tuple(names))
+                | ast.AnnAssign(target=ast.Name("LIBRARIES"), value=ast.Tuple(names))
+            ) if all(isinstance(name, ast.Constant) for name in names):
+                return tuple(name.value for name in names)
     raise EmotraceError(
         f"{file}: does not say which LIBRARIES decide its values",
         hint='write a line such as LIBRARIES = ("librosa",), with the comma',

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotrace.features.clip import ClipFrames, Request
+from emotrace.features.identity import list_code
+from emotrace.provenance import refuse_changed_code
 from emotrace.store import digest_identity, write_file
 
 
@@ -30,6 +32,7 @@ class FeatureStore:
     def __init__(self, root: Path, identity: Mapping[str, Any]) -> None:
         self.folder = root / "features" / identity["feature_set"] / digest_identity(identity)
         self.identity = json.dumps(identity, sort_keys=True)
+        self.feature_set, self.code = identity["feature_set"], identity["code"]
 
     def locate(self, request: Request) -> Path:
         """Name the entry of a clip; two clips with the same audio share it."""
@@ -37,7 +40,15 @@ class FeatureStore:
         return self.folder / request.sha256[:2] / name
 
     def write(self, request: Request, clip: ClipFrames) -> None:
-        """Keep a clip's frames."""
+        """Keep a clip's frames.
+
+        Raises
+        ------
+        EmotraceError
+            If the code that computed them is not the identity's, or the store cannot
+            be written to.
+        """
+        refuse_changed_code(self.code, self.feature_set, *list_code(self.feature_set))
         n_features = clip.values.shape[1]
         values = pa.FixedSizeListArray.from_arrays(pa.array(clip.values.ravel()), n_features)
         table = pa.table({"time_s": clip.times, "values": values})

@@ -7,9 +7,10 @@ imports only what decides their values.
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from emotrace.training.normalisation import Normalisation, fit_normalisation
 if TYPE_CHECKING:
     from emotrace.training.protocols import Fold
     from emotrace.training.sequences import Sequences
+
+logger = logging.getLogger(__name__)
 
 ATTENTION_SCHEMA = pa.schema(
     {"clip_id": pa.string(), "time_s": pa.float64(), "weights": pa.list_(pa.float32())}
@@ -63,11 +66,35 @@ class Fit:
         ``clip_id``, ``time_s``, ``weights``; empty for a model without attention.
     history : pyarrow.Table
         See `emotrace.training.fitting.Fitted`.
+    weights : bytes
+        The weights and the normalisation as safetensors.
     """
 
     predictions: pa.Table
     attention: pa.Table
     history: pa.Table
+    weights: bytes
+
+
+def prepare_device(threads: int) -> torch.device:
+    """Take the GPU where there is one, the CPU where not, and make both repeat themselves.
+
+    Parameters
+    ----------
+    threads : int
+        Of the CPU.
+    """
+    # cuDNN's recurrent layers repeat themselves only if this is set before CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)
+    if torch.cuda.is_available():
+        device = torch.device("cuda")
+        logger.info("training on the GPU %s", torch.cuda.get_device_name(device))
+    else:
+        device = torch.device("cpu")
+        logger.info("no GPU: training on the CPU with %d threads", threads)
+    return device
 
 
 def prepare_fold(
@@ -114,9 +141,8 @@ def run_fit(
     *,
     settings: Mapping[str, Any],
     seed: int,
-    weights_path: Path,
 ) -> Fit:
-    """Fit a model, write its weights, and predict the test clips.
+    """Fit a model and predict the test clips.
 
     Parameters
     ----------
@@ -130,17 +156,15 @@ def run_fit(
     settings : mapping
         The fields of `emotrace.config.TrainingSettings`.
     seed : int
-    weights_path : Path
-        Receives the weights and the normalisation as safetensors.
     """
     fit, validation, test = data.parts[target]
     fitted = fit_model(name, fit, validation, settings, seed)
     predictions, weights = predict(fitted.model, test)
-    _save_weights(weights_path, fitted, data.normalisation, name)
     return Fit(
         predictions=_tabulate_predictions(sequences, data.tests, predictions),
         attention=_tabulate_attention(sequences, data.tests, weights),
         history=pa.Table.from_pandas(pd.DataFrame(fitted.history), preserve_index=False),
+        weights=_pack_weights(fitted, data.normalisation, name),
     )
 
 
@@ -167,12 +191,11 @@ def _tabulate_attention(sequences: Sequences, rows: np.ndarray, weights: Tensor 
     return pa.table(columns, schema=ATTENTION_SCHEMA)
 
 
-def _save_weights(path: Path, fitted: Fitted, normalisation: Normalisation, name: str) -> None:
+def _pack_weights(fitted: Fitted, normalisation: Normalisation, name: str) -> bytes:
     tensors = {key: value.cpu().contiguous() for key, value in fitted.model.state_dict().items()}
     tensors["normalisation.kept"] = torch.from_numpy(normalisation.kept)
     tensors["normalisation.centre"] = torch.from_numpy(normalisation.centre)
     tensors["normalisation.scale"] = torch.from_numpy(normalisation.scale)
     # One entry, because safetensors writes several in no fixed order.
     about = json.dumps({"model": name, "feature_limit": normalisation.limit})
-    # Not save_file, whose files nobody else may read, whatever the umask.
-    path.write_bytes(save(tensors, metadata={"emotrace": about}))
+    return save(tensors, metadata={"emotrace": about})

@@ -28,10 +28,15 @@ def identify_model(
     dict
         ``model``, ``settings``, ``code`` (a digest) and ``libraries`` (versions).
     """
-    family, _ = parse_model_name(model)
     return {
         "model": model,
         "settings": dict(settings),
-        "code": digest_code("emotrace/training/fold.py", f"emotrace/models/{family}.py"),
+        "code": digest_code(*list_code(model)),
         "libraries": find_versions("torch") if new_torch_retrains else {},
     }
+
+
+def list_code(model: str) -> tuple[str, str]:
+    """Name the files that, with all they import, make a model's fits."""
+    family, _ = parse_model_name(model)
+    return "emotrace/training/fold.py", f"emotrace/models/{family}.py"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from emotrace import TARGETS
-from emotrace.provenance import digest_tables
-from emotrace.store import Store, write_folder
-from emotrace.training.fold import Fit, FoldData, prepare_fold, run_fit
+from emotrace.errors import EmotraceError
+from emotrace.provenance import digest_tables, refuse_changed_code
+from emotrace.store import Store, remove_entry
+from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
+from emotrace.training.identity import list_code
 from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
-from emotrace.training.store import WEIGHTS, FitStore, link_weights, read_fit, write_fit
+from emotrace.training.store import FitStore, link_weights, read_fit, write_fit
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ def train_all(
     feature_set: str,
     store: Store,
     folder: Path,
+    threads: int,
 ) -> str:
     """Fit and test a model for every seed, fold and target; fits in the store are not made again.
 
@@ -87,11 +88,19 @@ def train_all(
     folder : Path
         Receives ``predictions.parquet``, ``attention.parquet``,
         ``history.parquet`` and ``weights/TARGET_foldN_seedN.safetensors``.
+    threads : int
+        Of the CPU.
 
     Returns
     -------
     str
         Digest of what the tables say.
+
+    Raises
+    ------
+    EmotraceError
+        If the code was edited after the run was planned, or the store cannot be
+        read or written to.
     """
     fits = FitStore(store.root / "fits" / feature_set / identity["model"], identity, sequences)
     plan = [
@@ -101,25 +110,14 @@ def train_all(
     ]
     store.claim(folder / "predictions.parquet", (planned.entry for planned in plan))
     missing = [planned for planned in plan if not _is_kept(planned.entry)]
-    _make_fits(missing, sequences, identity)
+    if missing:
+        _make_fits(missing, sequences, identity, threads)
     logger.info(
         "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
     )
     about = {**identity, "protocol": dict(protocol), "seeds": list(seeds)}
     about["n_features"] = sequences.features.shape[-1]
     return _write_run(plan, about, folder)
-
-
-def choose_device() -> torch.device:
-    """Take the GPU where there is one, the CPU where not, and say so in the log."""
-    torch.use_deterministic_algorithms(True)
-    if torch.cuda.is_available():
-        device = torch.device("cuda")
-        logger.info("training on the GPU %s", torch.cuda.get_device_name(device))
-    else:
-        device = torch.device("cpu")
-        logger.info("no GPU: training on the CPU with %d threads", torch.get_num_threads())
-    return device
 
 
 def _list_folds(
@@ -142,32 +140,25 @@ def _is_kept(entry: Path) -> bool:
         return True
     if entry.exists():
         logger.warning("%s is damaged, so the fit is made again", entry)
-        shutil.rmtree(entry)
+        remove_entry(entry)
     return False
 
 
 def _make_fits(
-    missing: Sequence[Planned], sequences: Sequences, identity: Mapping[str, Any]
+    missing: Sequence[Planned], sequences: Sequences, identity: Mapping[str, Any], threads: int
 ) -> None:
-    if not missing:
-        return
-    device, settings = choose_device(), identity["settings"]
+    model, settings = identity["model"], identity["settings"]
+    device = prepare_device(threads)
     prepared: tuple[Fold, FoldData] | None = None
     for number, planned in enumerate(missing, start=1):
         if prepared is None or prepared[0] is not planned.fold:
             prepared = planned.fold, prepare_fold(sequences, planned.fold, settings, device)
         started = time.monotonic()
-        with write_folder(planned.entry) as entry:
-            fit = run_fit(
-                identity["model"],
-                sequences,
-                prepared[1],
-                planned.target,
-                settings=settings,
-                seed=planned.seed,
-                weights_path=entry / WEIGHTS,
-            )
-            write_fit(entry, fit)
+        fit = run_fit(
+            model, sequences, prepared[1], planned.target, settings=settings, seed=planned.seed
+        )
+        refuse_changed_code(identity["code"], model, *list_code(model))
+        write_fit(planned.entry, fit)
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
 
 
@@ -196,6 +187,11 @@ def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) 
     writers: dict[str, pq.ParquetWriter] = {}
     for planned in plan:
         fit = read_fit(planned.entry)
+        if fit is None:
+            raise EmotraceError(
+                f"{planned.entry}: this fit was removed or damaged while it was needed",
+                hint="start the same command again",
+            )
         keys = {"target": planned.target, "fold": planned.fold.number, "seed": planned.seed}
         for name, columns in COLUMNS.items():
             table = _add_keys(getattr(fit, name), keys).select(columns)

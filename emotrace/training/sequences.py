@@ -80,7 +80,8 @@ def load_sequences(
     if missing:
         raise EmotraceError(
             f"{features_path}: no annotated frame of {len(missing)} clips, {missing[0]} the first",
-            hint="run the workflow again, so that features and corpus fit together",
+            hint="if features.overrides gives this set a window that is wider than these clips, "
+            "narrow it; else run the workflow again, so that features and corpus fit together",
         )
     return _pad_clips(frames, matrix, clip_ids)
 

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
-from emotrace.store import digest_identity
+from emotrace.errors import EmotraceError
+from emotrace.store import digest_identity, write_folder
 from emotrace.training.fold import Fit
 from emotrace.training.protocols import Fold
 from emotrace.training.sequences import Sequences
@@ -64,20 +65,43 @@ class FitStore:
 
 
 def write_fit(folder: Path, fit: Fit) -> None:
-    """Write a fit's tables into its folder; its weights are there already."""
-    for name in TABLES:
-        pq.write_table(getattr(fit, name), folder / f"{name}.parquet")
-    (folder / SUMS).write_text(json.dumps(_digest_files(folder)), encoding="utf-8")
+    """Keep a fit in a folder of its own.
+
+    Raises
+    ------
+    EmotraceError
+        If the store cannot be written to.
+    """
+    with write_folder(folder) as unfinished:
+        for name in TABLES:
+            pq.write_table(getattr(fit, name), unfinished / f"{name}.parquet")
+        # Not safetensors' save_file, whose files nobody else may read, whatever the umask.
+        (unfinished / WEIGHTS).write_bytes(fit.weights)
+        (unfinished / SUMS).write_text(json.dumps(_digest_files(unfinished)), encoding="utf-8")
 
 
 def read_fit(folder: Path) -> Fit | None:
-    """Return the fit of a folder, or None if it is not there or damaged."""
+    """Return the fit of a folder, or None if it is not there or damaged.
+
+    Raises
+    ------
+    EmotraceError
+        If it is there and may not be read.
+    """
     try:
         if json.loads((folder / SUMS).read_text(encoding="utf-8")) != _digest_files(folder):
             return None
-        return Fit(*(pq.read_table(folder / f"{name}.parquet") for name in TABLES))
-    except (OSError, ValueError):
+        tables = [pq.read_table(folder / f"{name}.parquet") for name in TABLES]
+        return Fit(*tables, (folder / WEIGHTS).read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
+    except OSError as error:
+        raise EmotraceError(
+            f"{error.filename or folder}: this entry of the store cannot be read "
+            f"({error.strerror or error})",
+            hint="let its owner give you the right to, or name another folder under store in the "
+            "config",
+        ) from error
 
 
 def link_weights(folder: Path, path: Path) -> None:
