@@ -235,7 +235,7 @@ COMPARE = "emotrace/features/sets/compare.py"
 
 
 def change_values_of_compare(bench: Bench) -> None:
-    edit(bench, COMPARE, "[: sound.n_frames]", "[: sound.n_frames] * 2")
+    edit(bench, COMPARE, "[: sound.n_frames]", "[: sound.n_frames] % 10")
 
 
 def rewrite_compare_alike(bench: Bench) -> None:
@@ -525,10 +525,10 @@ def test_a_store_is_shared_and_cleaned(bench: Bench, finished: Bench) -> None:
     finally:
         away.rename(finished.folder)
     assert f"{finished.folder} is not found" in cleaned and f"rm -r {claims}" in cleaned
-    assert "1 are not" in cleaned  # what LSTM_2 predicted from narrow windows
+    assert "2 are not" in cleaned  # LSTM_2 of narrow windows, for each target
     shutil.rmtree(claims)
     assert "40 entries are in use" in (cleaned := other.run("clean_store")), cleaned
-    assert "18 are not" in cleaned
+    assert "16 are not" in cleaned
     assert "Nothing to be done" in other.run()
     other.run("features", "--forcerun", "extract_features")
     assert other.count()["chroma"] == other.count()["compare"] == (0, 12)
@@ -545,21 +545,20 @@ def test_a_clean_up_that_does_not_know_what_is_used_is_refused(bench: Bench) -> 
 def test_code_edited_while_the_run_waits_is_refused(bench: Bench) -> None:
     shutil.rmtree(bench.folder / "store/features")
     rewrite_compare_alike(bench)
-    change_values = "emotrace/models/AT.py"
     bench.config["seeds"] = [2]
     command = build_command(bench.folder, "tables", config=bench.config, root=bench.workflow)
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not list(bench.folder.glob("store/features/compare/*/*/[0-9a-f]*")):
         assert run.poll() is None
         time.sleep(0.01)
-    add_logic(bench, change_values)
+    add_logic(bench, "emotrace/models/AT.py")
     printed, _ = run.communicate()
     assert run.returncode != 0
     assert "AT_2: its code was edited after the run was planned" in printed
     assert "Traceback" not in printed
-    fits = bench.folder / "store/fits"
-    assert len(list(fits.glob("*/AT_2/*"))) == 4  # those of the finished run
-    assert set(list_jobs(bench.run())) >= {"train_model chroma AT_2", "train_model compare AT_2"}
+    fits = bench.folder / "store/fits/compare/AT_2"
+    assert len(list(fits.iterdir())) == 2  # those of the finished run
+    assert "train_model compare AT_2" in list_jobs(bench.run())
 
 
 def test_a_killed_run_goes_on_where_it_was(bench: Bench) -> None:
