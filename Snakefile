@@ -22,6 +22,7 @@ sys.path.insert(0, workflow.basedir)
 from emotrace.config import load_config
 from emotrace.corpus.listing import digest_listing
 from emotrace.corpus.sources import (
+    count_annotators,
     digest_sources,
     list_digests,
     list_sources,

@@ -85,6 +85,12 @@ class ManifestCorpus(CorpusSettings):
     annotation_scale: tuple[float, float] = Field(
         (-1.0, 1.0), description="Lowest and highest value of the annotations' scale."
     )
+    annotators: int | None = Field(
+        None,
+        ge=1,
+        description="How many people annotated each clip: with the columns *_std it tells how well "
+        "the labels can be predicted at all.",
+    )
 
     @model_validator(mode="after")
     def _check_scale(self) -> ManifestCorpus:

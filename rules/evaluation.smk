@@ -1,7 +1,8 @@
 """Evaluation.
 
 In:  what the training jobs left, and the annotations.
-Out: results/metrics.parquet, and results/tables.tex with its twins .csv and .html.
+Out: results/metrics.parquet, comparisons.parquet and groups.parquet; results/tables.tex and
+     .html with their twins tables.csv, comparisons.csv and groups.csv.
 """
 
 
@@ -10,13 +11,24 @@ rule evaluate_models:
         digests=expand("{folder}/run.digest", folder=run_folders),
         predictions=ancient(expand("{folder}/predictions.parquet", folder=run_folders)),
         history=ancient(expand("{folder}/history.parquet", folder=run_folders)),
+        reference_digests=expand(
+            "results/references/{feature_set}.digest", feature_set=feature_sets
+        ),
+        references=ancient(
+            expand(
+                "results/references/{feature_set}.parquet", feature_set=feature_sets
+            )
+        ),
         tables=ancient(
             expand("results/features/{feature_set}.parquet", feature_set=feature_sets)
         ),
         corpus="results/corpus/corpus.digest",
         annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
     output:
         metrics="results/metrics.parquet",
+        comparisons="results/comparisons.parquet",
+        groups="results/groups.parquet",
         digest="results/metrics.digest",
     log:
         "logs/evaluate_models.log",
@@ -29,7 +41,8 @@ rule evaluate_models:
         runtime=60,
     params:
         experiment=settings.experiment,
-        protocol=settings.protocol.name,
+        protocol=plan["protocol"],
+        n_annotators=count_annotators(corpus),
         runs=runs,
         feature_sets=feature_sets,
         bootstrap_samples=settings.evaluation.bootstrap_samples,
@@ -42,12 +55,16 @@ rule build_tables:
     input:
         digest="results/metrics.digest",
         metrics=ancient("results/metrics.parquet"),
+        comparisons=ancient("results/comparisons.parquet"),
+        groups=ancient("results/groups.parquet"),
         corpus="results/corpus/corpus.digest",
         clips=ancient("results/corpus/clips.parquet"),
         excluded=ancient("results/corpus/excluded.csv"),
     output:
         tex="results/tables.tex",
         csv="results/tables.csv",
+        comparisons="results/comparisons.csv",
+        groups="results/groups.csv",
         html=report(
             "results/tables.html",
             caption="../report/tables.rst",

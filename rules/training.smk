@@ -3,6 +3,7 @@
 In:  a feature table and the corpus tables.
 Out: results/runs/FEATURE_SET/MODEL/: predictions, attention weights, history, weights, and a
      digest of what they say; one job trains all targets, folds and seeds.
+     results/references/FEATURE_SET.parquet: what models must be compared with.
 
 What was trained once is in the store. Digests rerun the training, the tables
 themselves do not: their time stamps mean nothing.
@@ -42,3 +43,32 @@ rule train_model:
         code=digest_code("workflow_scripts/train_model.py"),
     script:
         "../workflow_scripts/train_model.py"
+
+
+rule fit_references:
+    input:
+        table=ancient("results/features/{feature_set}.parquet"),
+        digest=lambda wildcards: checkpoints.extract_features.get(
+            feature_set=wildcards.feature_set
+        ).output.digest,
+        corpus="results/corpus/corpus.digest",
+        annotations=ancient("results/corpus/annotations.parquet"),
+        clips=ancient("results/corpus/clips.parquet"),
+    output:
+        predictions="results/references/{feature_set}.parquet",
+        digest="results/references/{feature_set}.digest",
+    log:
+        "logs/fit_references/{feature_set}.log",
+    benchmark:
+        "logs/benchmarks/fit_references/{feature_set}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        protocol=plan["protocol"],
+        code=digest_code("workflow_scripts/fit_references.py"),
+    script:
+        "../workflow_scripts/fit_references.py"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, linregress, pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from emotrace import TARGETS
@@ -18,7 +18,15 @@ from emotrace.evaluation.metrics import (
     score_with_intervals,
     summarise_clips,
 )
-from emotrace.evaluation.scores import score_runs
+from emotrace.evaluation.scores import (
+    Key,
+    Summary,
+    compare_runs,
+    score_groups,
+    score_runs,
+    summarise_references,
+    summarise_runs,
+)
 
 N_CLIPS = 12
 
@@ -43,18 +51,23 @@ def make_frames(seed: int = 0) -> pd.DataFrame:
 
 def score_by_reference(frames: pd.DataFrame) -> dict[str, float]:
     truth, prediction = frames["truth"].to_numpy(), frames["prediction"].to_numpy()
-    taus = []
+    taus, correlations = [], []
     for clip_id in frames["clip_id"].unique():
         clip = frames[frames["clip_id"] == clip_id]
         taus.append(kendalltau(clip["truth"], clip["prediction"], variant="b").statistic)
+        correlations.append(pearsonr(clip["truth"], clip["prediction"]).statistic)
     covariance = np.mean((truth - truth.mean()) * (prediction - prediction.mean()))
     spread = truth.var() + prediction.var() + (truth.mean() - prediction.mean()) ** 2
     return {
         "r2": r2_score(truth, prediction),
         "tau": float(np.mean(taus)),
+        "within_r": float(np.mean(correlations)),
         "mae": mean_absolute_error(truth, prediction),
         "rmse": root_mean_squared_error(truth, prediction),
         "ccc": 2 * covariance / spread,
+        "spread": prediction.std() / truth.std(),
+        "slope": linregress(prediction, truth).slope,
+        "bias": prediction.mean() - truth.mean(),
     }
 
 
@@ -71,7 +84,8 @@ def test_metrics_are_those_of_scikit_learn_and_scipy() -> None:
 def test_perfect_prediction_scores_perfectly() -> None:
     frames = make_frames()
     frames["prediction"] = frames["truth"]
-    perfect = {"r2": 1, "tau": 1, "mae": 0, "rmse": 0, "ccc": 1}
+    perfect = {"r2": 1, "tau": 1, "within_r": 1, "mae": 0, "rmse": 0, "ccc": 1}
+    perfect |= {"spread": 1, "slope": 1, "bias": 0}
     assert score_plainly(frames) == pytest.approx(perfect, abs=1e-12)
 
 
@@ -83,7 +97,7 @@ def test_tau_of_a_clip_that_never_moves_counts_as_zero_and_is_reported(column: s
     frames.loc[frames["clip_id"] == "c03", column] = 0.25
     sums = summarise_clips(frames)
     assert sums.index[sums["constant"] == 1].tolist() == ["c03"]
-    assert sums.loc["c03", "tau"] == 0
+    assert sums.loc["c03", "tau"] == sums.loc["c03", "correlation"] == 0
     others = moving["tau"].drop("c03").sum()
     assert score_clips(sums)["tau"].item() == pytest.approx(others / N_CLIPS)
 
@@ -169,35 +183,92 @@ def write_run(folder: Path) -> None:
         for target in TARGETS:
             frames = make_frames(seed).drop(columns="truth")
             fold = (frames["clip_id"] > "c05").astype(int)
-            predictions.append(frames.assign(target=target, fold=fold, seed=seed))
+            shuffled = frames["prediction"] / 2
+            frames = frames.assign(target=target, fold=fold, seed=seed, shuffled=shuffled)
+            predictions.append(frames)
     for (target, fold), epochs in VALIDATION.items():
         for seed in SEEDS:
             table = pd.DataFrame(epochs, columns=["validation_loss", "validation_r2"])
             history.append(table.assign(target=target, fold=fold, seed=seed))
     folder.mkdir()
-    shuffled = pd.concat(predictions).sample(frac=1, random_state=1)
-    shuffled.to_parquet(folder / "predictions.parquet", index=False)
+    in_no_order = pd.concat(predictions).sample(frac=1, random_state=1)
+    in_no_order.to_parquet(folder / "predictions.parquet", index=False)
     pd.concat(history).to_parquet(folder / "history.parquet", index=False)
 
 
 @pytest.fixture(scope="module")
-def metrics(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def summaries(tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Summary]:
     folder = tmp_path_factory.mktemp("runs")
     write_run(folder / "AT_64")
-    table = {"clip_id": ["c00"], "time_s": [15.0], "one": [0.0], "two": [0.0], "three": [0.0]}
-    pd.DataFrame(table).to_parquet(folder / "chroma.parquet", index=False)
     frames = make_frames()
     truth = {target: shift(frames, target)["truth"] for target in TARGETS}
+    truth |= {f"{target}_std": 0.3 for target in TARGETS}
     annotations = frames[["clip_id", "time_s"]].assign(**truth)
     unused = annotations.tail(9).assign(clip_id="never tested")
-    return score_runs(
-        {("chroma", "AT_64"): folder / "AT_64"},
-        pd.concat([unused, annotations]).sample(frac=1, random_state=2),
-        {"chroma": folder / "chroma.parquet"},
-        experiment="made up",
-        protocol="artist",
-        n_samples=50,
+    annotations = pd.concat([unused, annotations]).sample(frac=1, random_state=2)
+    means = frames[["clip_id", "time_s"]].assign(reference="Mean", fold=0, prediction=0.1)
+    pd.concat(means.assign(target=target) for target in TARGETS).to_parquet(folder / "r.parquet")
+    return summarise_runs({("chroma", "AT_64"): folder / "AT_64"}, annotations) | (
+        summarise_references({"chroma": folder / "r.parquet"}, annotations, n_annotators=9)
     )
+
+
+@pytest.fixture(scope="module")
+def all_metrics(summaries: dict[Key, Summary]) -> pd.DataFrame:
+    return score_runs(
+        summaries, {"chroma": 3}, experiment="made up", protocol="artist", n_samples=50
+    )
+
+
+@pytest.fixture(scope="module")
+def metrics(all_metrics: pd.DataFrame) -> pd.DataFrame:
+    return all_metrics[all_metrics["kind"] == "model"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_ceiling_is_what_others_asked_the_same_would_reach(
+    all_metrics: pd.DataFrame, target: str
+) -> None:
+    """Ask nine others of each frame, and score the labels by what all listeners perceive."""
+    (row,) = all_metrics[
+        (all_metrics["model"] == "Annotators") & (all_metrics["target"] == target)
+    ].to_dict("records")
+    truth = shift(make_frames(), target)["truth"].to_numpy()
+    answers = np.random.default_rng(1).normal(0, 0.3, (4000, len(truth), 9)).mean(axis=2)
+    expected = 1 - (answers**2).mean() / truth.var()
+    assert row["r2"] == pytest.approx(expected, abs=0.005)
+    assert row["mae"] == pytest.approx(np.abs(answers).mean(), rel=0.01)
+    assert np.isnan(row["tau"])
+
+
+def test_shuffled_attention_is_compared_with_the_model_itself(
+    summaries: dict[Key, Summary], all_metrics: pd.DataFrame
+) -> None:
+    compared = compare_runs(summaries, all_metrics, n_samples=100)
+    assert compared["question"].tolist() == ["attention"] * 2
+    assert set(compared["other"]) == {"AT_64, shuffled"}
+    for row in compared.to_dict("records"):
+        seeds = [shift(make_frames(seed), row["target"]) for seed in SEEDS]
+        averaged = pd.concat(seeds).groupby(["clip_id", "time_s"], as_index=False).mean()
+        r2 = r2_score(averaged["truth"], averaged["prediction"])
+        halved = r2_score(averaged["truth"], averaged["prediction"] / 2)
+        assert row["r2_difference"] == pytest.approx(r2 - halved)
+        assert row["tau_difference"] == pytest.approx(0)
+
+
+def test_groups_are_scored_as_if_they_were_all(
+    summaries: dict[Key, Summary], all_metrics: pd.DataFrame
+) -> None:
+    genres = {f"c{number:02}": "Jazz" if number % 3 else "Folk" for number in range(N_CLIPS)}
+    songs = pd.DataFrame({"genre": genres})
+    groups = score_groups(summaries, all_metrics, songs, n_samples=50)
+    assert groups["group"].tolist() == ["Folk", "Jazz"] * 2
+    for row in groups.to_dict("records"):
+        seeds = [shift(make_frames(seed), row["target"]) for seed in SEEDS]
+        averaged = pd.concat(seeds).groupby(["clip_id", "time_s"], as_index=False).mean()
+        part = averaged[averaged["clip_id"].map(genres) == row["group"]]
+        assert row["n_clips"] == part["clip_id"].nunique()
+        assert row["r2"] == pytest.approx(r2_score(part["truth"], part["prediction"]))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -208,7 +279,7 @@ def test_run_is_scored_by_the_average_of_its_seeds(metrics: pd.DataFrame, target
     alone = pd.DataFrame([score_by_reference(seed) for seed in seeds])
     for metric, expected in score_by_reference(averaged).items():
         # Ties between averages hang on the last bit, and tau counts them.
-        assert row[metric] == pytest.approx(expected, abs=5e-3 if metric == "tau" else 1e-9)
+        assert row[metric] == pytest.approx(expected, abs=5e-3 if metric == "tau" else 1e-8)
         assert row[f"{metric}_one_seed"] == pytest.approx(alone[metric].mean())
         assert row[f"{metric}_seed_std"] == pytest.approx(alone[metric].std())
     assert row["r2"] > row["r2_one_seed"] + 0.005  # the two can be told apart

@@ -11,9 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from emotrace.models import build_model, list_families, parse_model_name
-from emotrace.models.layers import AdditiveAlignment, ClipDropout, LSTMStack, Output
+from emotrace.models.layers import (
+    AdditiveAlignment,
+    ClipDropout,
+    LSTMStack,
+    Output,
+    shuffle_attention,
+)
 
-FAMILIES = ["LSTM_5", "AT_5", "BAT_5", "Transformer_1"]
+FAMILIES = ["LSTM_5", "AT_5", "BAT_5", "UniformAT_5", "BiLSTM_5", "Transformer_1"]
 N_FEATURES = 6
 
 
@@ -38,9 +44,11 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-values))
 
 
-def run_lstm(weights: dict[str, np.ndarray], layer: int, inputs: np.ndarray) -> np.ndarray:
+def run_lstm(
+    weights: dict[str, np.ndarray], layer: int, inputs: np.ndarray, stack: str = "recurrent"
+) -> np.ndarray:
     """Run the gates of one layer frame by frame, ``(frames, units)``."""
-    prefix = f"recurrent.layers.{layer}."
+    prefix = f"{stack}.layers.{layer}."
     input_weights, recurrent_weights = (
         weights[f"{prefix}weight_{kind}_l0"] for kind in ("ih", "hh")
     )
@@ -121,6 +129,69 @@ def test_only_attention_over_the_whole_clip_sees_the_future(name: str, causal: b
         assert torch.equal(weights_before[:, : frame + 1], weights_after[:, : frame + 1])
     if name == "AT_5":
         assert not torch.isclose(weights_before[:, :frame], weights_after[:, :frame]).all()
+
+
+def write_outputs(weights: dict[str, np.ndarray], states: np.ndarray) -> list[float]:
+    """Compute y from states, ``(frames, values)``, and the previous y."""
+    outputs, previous = [], 0.0
+    for state in states:
+        previous = weights["output.linear.weight"][0] @ [*state, previous]
+        previous += weights["output.linear.bias"][0]
+        outputs.append(previous)
+    return outputs
+
+
+@pytest.mark.parametrize("sizes", ["5", "7_4"])
+def test_controls_differ_from_attention_in_one_thing(sizes: str) -> None:
+    features, valid = draw_clips(9)
+    clip = features[0].double().numpy()
+
+    uniform = build_random(f"UniformAT_{sizes}").double()
+    weights = {key: value.numpy() for key, value in uniform.state_dict().items()}
+    hidden = clip
+    for layer in range(len(uniform.recurrent.layers)):
+        hidden = run_lstm(weights, layer, hidden)
+    mean = np.broadcast_to(hidden.mean(axis=0), hidden.shape)
+    predictions, _ = uniform(features.double(), valid)
+    expected = write_outputs(weights, np.hstack([hidden, mean]))
+    np.testing.assert_allclose(predictions[0].detach().numpy(), expected, rtol=1e-9)
+
+    both = build_random(f"BiLSTM_{sizes}").double()
+    weights = {key: value.numpy() for key, value in both.state_dict().items()}
+    before, after = clip, clip[::-1]
+    for layer in range(len(both.forwards.layers)):
+        before = run_lstm(weights, layer, before, "forwards")
+        after = run_lstm(weights, layer, after, "backwards")
+    predictions, _ = both(features.double(), valid)
+    expected = write_outputs(weights, np.hstack([before, after[::-1]]))
+    np.testing.assert_allclose(predictions[0].detach().numpy(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["AT_5", "BAT_5"])
+def test_shuffled_attention_deals_each_frames_weights_to_the_frames_it_may_see(name: str) -> None:
+    model = build_random(name)
+    clips = draw_clips(9, 6)
+    with torch.no_grad():
+        predictions, weights = model(*clips)
+        with shuffle_attention(model, seed=1) as is_shuffled:
+            shuffled_predictions, shuffled = model(*clips)
+        with shuffle_attention(model, seed=1):
+            assert torch.equal(model(*clips)[1], shuffled)
+        with shuffle_attention(model, seed=2):
+            assert not torch.equal(model(*clips)[1], shuffled)
+        assert torch.equal(model(*clips)[0], predictions)  # nothing of it remains
+    assert is_shuffled
+    assert torch.equal(shuffled.sort().values, weights.sort().values)
+    assert torch.equal(shuffled > 0, weights > 0)
+    assert not torch.equal(shuffled, weights)
+    frame = 4  # a later frame's context is another
+    assert not torch.isclose(predictions[:, frame:6], shuffled_predictions[:, frame:6]).any()
+
+
+@pytest.mark.parametrize("name", ["LSTM_5", "UniformAT_5", "BiLSTM_5", "Transformer_1"])
+def test_models_without_their_own_attention_cannot_be_shuffled(name: str) -> None:
+    with shuffle_attention(build_random(name), seed=1) as is_shuffled:
+        assert not is_shuffled
 
 
 def test_backward_attention_is_strictly_triangular_and_attention_a_full_square() -> None:

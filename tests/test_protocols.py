@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from emotrace.errors import EmotraceError
-from emotrace.training.protocols import Fold, make_folds
+from emotrace.training.protocols import Fold, find_known, make_folds, refuse_overlaps
 
 N_FOLDS = 5
 N_CLIPS = 60
@@ -141,3 +141,37 @@ def test_impossible_division_names_the_config_key(
 ) -> None:
     with pytest.raises(EmotraceError, match=rf"(?m)^{expected}[\s\S]*^hint: ."):
         divide(make_clips().assign(**changes), protocol, n_folds=n_folds)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "changes", "message"),
+    [
+        ("official", {"fit": ("a", "c")}, "fold 3: models are fitted on clip c and tested on it"),
+        ("official", {"validation": ("d",)}, "fold 3: models are stopped by clip d"),
+        ("paper", {"fit": ("a", "d")}, "fold 3: models are fitted on clip d"),
+        ("artist", {"fit": ("a", "e")}, "clip c: its artist is among the tested and among the"),
+        ("artist", {"validation": ("e",)}, "clip c: its artist is among the tested"),
+    ],
+)
+def test_planted_leaks_between_the_parts_of_a_fold_are_refused(
+    protocol: str, changes: dict[str, tuple[str, ...]], message: str
+) -> None:
+    clips = pd.DataFrame({"clip_id": list("abcde"), "artist": ["Ada", "Bo", "Cy", "Dee", " cy "]})
+    parts = {"fit": ("a",), "validation": ("b",), "test": ("c", "d")}
+    refuse_overlaps(clips, [Fold(3, **parts)], protocol)
+    with pytest.raises(EmotraceError, match=message):
+        refuse_overlaps(clips, [Fold(3, **parts | changes)], protocol)
+
+
+def test_the_published_protocol_may_stop_by_what_it_tests_and_the_official_share_artists() -> None:
+    clips = pd.DataFrame({"clip_id": list("abc"), "artist": ["Ada", "Bo", "Ada"]})
+    refuse_overlaps(clips, [Fold(0, ("a",), ("b", "c"), ("b", "c"))], "paper")
+    refuse_overlaps(clips, [Fold(0, ("a",), ("b",), ("c",))], "official")
+
+
+def test_known_artists_are_those_that_could_be_learnt_from() -> None:
+    clips = pd.DataFrame(
+        {"clip_id": list("abcdef"), "artist": ["Ada", "Bo", "ada ", "Cy", None, ""]}
+    )
+    folds = [Fold(0, ("a", "e"), ("b",), ("c", "d")), Fold(1, ("a",), ("b", "f"), ("b", "f"))]
+    assert find_known(clips, folds).to_dict() == {"c": True, "d": False, "b": False, "f": False}

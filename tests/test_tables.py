@@ -14,20 +14,16 @@ import pandas as pd
 import pytest
 
 from emotrace import TARGETS
-from emotrace.evaluation.published import RESULTS
+from emotrace.evaluation.diagnosis import build_group_table
+from emotrace.evaluation.published import RESULTS, find_published, mark_published
 from emotrace.evaluation.rendering import render_html, render_latex
-from emotrace.evaluation.tables import (
-    Circumstances,
-    Row,
-    Score,
-    Table,
+from emotrace.evaluation.selection import (
     build_best_table,
     build_feature_table,
     build_selection_table,
-    build_tables,
-    tabulate_scores,
-    write_note,
 )
+from emotrace.evaluation.table import Circumstances, Evaluation, Row, Score, Table
+from emotrace.evaluation.tables import build_tables, tabulate_scores, write_note
 
 DEMO = Circumstances(
     corpus="demo",
@@ -61,32 +57,67 @@ RUNS = [
 ]
 
 
-def make_metrics(runs: list[tuple[str, str]], **constants: object) -> pd.DataFrame:
-    """Make up scores; validation rises where the tested R2 falls."""
+REFERENCES = ["Mean", "SVR", "OracleMean", "Annotators"]
+DIAGNOSIS = {"within_r": 0.1, "spread": 0.7, "slope": 1.1, "bias": -0.02}
+
+
+def make_evaluation(runs: list[tuple[str, str]], **constants: object) -> Evaluation:
+    """Make up scores; validation rises where the tested R2 falls, and the chosen model is tied."""
+    metrics = make_metrics(runs).assign(**constants)
+    compared = []
+    for (target, feature_set), group in metrics.groupby(["target", "feature_set"], sort=False):
+        *others, chosen = group.loc[group["kind"] == "model", "model"]
+        for question, names in (("choice", [*others, "SVR"]), ("attention", others)):
+            for name in names:
+                row = {"question": question, "target": target, "feature_set": feature_set}
+                row |= {"model": chosen, "other": name, "p": 0.01, "p_adjusted": 0.02}
+                for metric in ("r2_difference", "tau_difference"):
+                    row |= {metric: 0.04, f"{metric}_low": 0.01, f"{metric}_high": 0.07}
+                compared.append(row)
+    comparisons = pd.DataFrame(compared)
+    groups = metrics[metrics["kind"] == "model"].groupby(["target", "feature_set"]).tail(1)
+    groups = pd.concat(
+        groups.assign(division=division, group=group, n_clips=n_clips)
+        for division, group, n_clips in (
+            ("genre", "Jazz", 12),
+            ("genre", "Rock", 9),
+            ("artist", "heard", 70),
+        )
+    )
+    return Evaluation(metrics, comparisons, groups)
+
+
+def make_metrics(runs: list[tuple[str, str]]) -> pd.DataFrame:
     random = np.random.default_rng(5)
     rows = []
+    references = [(name, model) for name in dict(runs) for model in REFERENCES]
     for target in TARGETS:
-        for number, (feature_set, model) in enumerate(runs):
+        for number, (feature_set, model) in enumerate([*runs, *references]):
+            is_model = number < len(runs)
             scores = {"r2": 0.70 - 0.01 * number, "tau": 0.08 - 0.004 * number, "mae": 0.138}
+            scores |= DIAGNOSIS
             row = {
                 "experiment": "made_up",
                 "target": target,
                 "feature_set": feature_set,
                 "n_features": {"compare": 6373}.get(feature_set, 24),
                 "model": model,
+                "kind": "model" if is_model else "reference",
                 "protocol": "official",
+                "truth_variance": 0.08,
                 "n_clips": 125,
                 "n_frames": 2500,
                 "n_seeds": 3,
                 "constant_clips": 0,
                 "r2_one_seed": 0.55,
-                "validation_r2": 0.40 + 0.01 * number,
+                "r2_seed_std": 0.012,
+                "validation_r2": 0.40 + 0.01 * number if is_model else np.nan,
             }
             for metric, value in scores.items():
                 low, high = value - random.uniform(0.08, 0.12, 2) * (1, -1)
                 row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
             rows.append(row)
-    return pd.DataFrame(rows).assign(**constants)
+    return pd.DataFrame(rows)
 
 
 def find_rows(table: Table, role: str) -> list[list[object]]:
@@ -98,17 +129,17 @@ def list_values(cells: list[object]) -> list[float]:
 
 
 def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2() -> None:
-    metrics = make_metrics(RUNS)
+    found = make_evaluation(RUNS)
     for target in TARGETS:
-        table = build_selection_table(metrics, target, DEMO)
-        assert [row.cells[0] for row in table.rows] == ["LSTM_400 (baseline)", "AT_300", "AT_65"]
-        assert [cells[0] for cells in find_rows(table, "chosen")] == ["AT_65"]
-        features = build_feature_table(metrics, target, DEMO)
-        assert [(row.cells[0], row.cells[2]) for row in features.rows] == [
+        table = build_selection_table(found, target, DEMO)
+        assert [cells[0] for cells in find_rows(table, "ours")] == ["LSTM_400 (baseline)", "AT_300"]
+        assert [cells[0] for cells in find_rows(table, "chosen")] == ["AT_65 (best)"]
+        features = build_feature_table(found, target, DEMO)
+        assert [(cells[0], cells[2]) for cells in find_rows(features, "ours")] == [
             ("compare", "AT_65"),
             ("chroma", "AT_32"),
         ]
-    best = build_best_table(metrics, DEMO)
+    best = build_best_table(found, DEMO)
     assert [row.cells[1:3] for row in best.rows[:3]] == [
         ["baseline LSTM", "400"],
         ["LSTM, one layer", "400"],
@@ -116,14 +147,74 @@ def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2(
     ]
 
 
+@pytest.mark.parametrize(
+    ("other", "p", "difference", "expected"),
+    [
+        ("AT_300", 0.02, 0.04, {"AT_65 (best)", "AT_300", "SVR"}),
+        ("AT_300", 0.05, 0.04, {"AT_65", "AT_300 (tie)", "SVR"}),
+        ("AT_300", 0.05, -0.04, {"AT_65", "AT_300 (tie)", "SVR"}),
+        ("AT_300", 0.02, -0.04, {"AT_65", "AT_300 (better)", "SVR"}),
+        ("SVR", 0.30, 0.01, {"AT_65", "AT_300", "SVR (tie)"}),
+    ],
+)
+def test_best_is_marked_only_where_no_other_is_tied(
+    other: str, p: float, difference: float, expected: set[str]
+) -> None:
+    found = make_evaluation(RUNS)
+    rows = found.comparisons["other"] == other
+    found.comparisons.loc[rows, ["p_adjusted", "r2_difference"]] = p, difference
+    table = build_selection_table(found, "arousal", DEMO)
+    names = {row.cells[0] for row in table.rows}
+    assert expected <= names
+    assert {name for name in names if re.search("best|tie|better", name)} <= expected
+
+
+def test_every_table_of_scores_holds_the_references() -> None:
+    names = ["Mean label", "SVR", "Clip mean (oracle)", "Annotators (ceiling)"]
+    found = make_evaluation(RUNS)
+    selection = build_selection_table(found, "valence", DEMO)
+    assert [cells[0] for cells in find_rows(selection, "reference")] == names
+    best = build_best_table(found, DEMO)
+    assert [cells[1] for cells in find_rows(best, "reference")] == 2 * names
+    features = build_feature_table(found, "valence", DEMO)
+    assert [cells[2] for cells in find_rows(features, "reference")] == [
+        *("SVR", "SVR"),  # of each set
+        *("Mean label", "Clip mean (oracle)", "Annotators (ceiling)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "protocol", "are_excerpts", "variance", "marks"),
+    [
+        ("AT_300", "paper", False, 0.088, ""),
+        ("AT_300", "official", False, 0.088, "†"),
+        ("AT_300", "paper", True, 0.088, "‡"),
+        ("Transformer_2", "paper", False, 0.088, "§"),  # MAE .27 allows R2 of .20
+        ("Transformer_2", "artist", True, 0.088, "†‡§"),
+        ("Transformer_2", "paper", False, 0.30, ""),
+    ],
+)
+def test_published_figures_that_cannot_be_compared_are_marked(
+    model: str, protocol: str, are_excerpts: bool, variance: float, marks: str
+) -> None:
+    published = find_published("arousal", "compare", model)
+    assert mark_published(published, protocol, are_excerpts, variance) == marks
+
+
+def test_small_groups_of_songs_have_no_r2() -> None:
+    table = build_group_table(make_evaluation(RUNS), DEMO)
+    shown = [(row.cells[2], row.cells[3], np.isnan(row.cells[4].value)) for row in table.rows]
+    assert shown == 2 * [("Jazz", 12, False), ("Rock", 9, True), ("artist heard", 70, False)]
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_published_figures_stand_below_exactly_their_configuration(target: str) -> None:
     runs = [("compare", model) for model in PUBLISHED_GRID] + [("chroma", "AT_64")]
-    table = build_selection_table(make_metrics(runs), target, EMOMUSIC)
+    table = build_selection_table(make_evaluation(runs), target, EMOMUSIC)
     found = {}
     for above, row in zip(table.rows, table.rows[1:], strict=False):
-        if row.role == "published":
-            found[above.cells[0].removesuffix(" (baseline)")] = list_values(row.cells)
+        if row.cells[0].startswith("published"):
+            found[above.cells[0].partition(" (")[0]] = list_values(row.cells)
     assert found == {
         result.model: [result.r2, result.tau, result.mae]
         for result in RESULTS
@@ -133,7 +224,7 @@ def test_published_figures_stand_below_exactly_their_configuration(target: str) 
 
 def test_published_best_figures_are_those_of_the_paper() -> None:
     runs = [("compare", model) for model in PUBLISHED_GRID] + [("chroma", "AT_64")]
-    best = build_best_table(make_metrics(runs), EMOMUSIC)
+    best = build_best_table(make_evaluation(runs), EMOMUSIC)
     published = [(cells[2], *list_values(cells)) for cells in find_rows(best, "published")]
     assert published == [
         ("400", 0.60, 0.14, 0.11),
@@ -153,18 +244,18 @@ def test_published_best_figures_are_those_of_the_paper() -> None:
         ("400_128", 0.21, 0.16, 0.14),
         ("1", 0.12, 0.11, 0.10),
     ]
-    features = build_feature_table(make_metrics(runs), "arousal", EMOMUSIC)
+    features = build_feature_table(make_evaluation(runs), "arousal", EMOMUSIC)
     chroma = find_rows(features, "published")[-1]
     assert (chroma[2], list_values(chroma)) == ("AT_64", [0.15, 0.04, 0.19])
 
 
 def test_other_corpora_show_nothing_published() -> None:
-    metrics = make_metrics(RUNS)
-    for table in build_tables(metrics, DEMO):
+    found = make_evaluation(RUNS)
+    for table in build_tables(found, DEMO):
         assert not find_rows(table, "published")
-    assert tabulate_scores(metrics, DEMO)["published_r2"].isna().all()
-    assert "ublished" not in write_note(metrics, DEMO)
-    tidy = tabulate_scores(metrics, EMOMUSIC).set_index(["target", "feature_set", "model"])
+    assert tabulate_scores(found.metrics, DEMO)["published_r2"].isna().all()
+    assert "ublished" not in write_note(found, DEMO)
+    tidy = tabulate_scores(found.metrics, EMOMUSIC).set_index(["target", "feature_set", "model"])
     assert tidy["published_r2"].dropna().to_dict() == {
         ("arousal", "compare", "LSTM_400"): 0.60,
         ("arousal", "compare", "AT_300"): 0.75,
@@ -201,7 +292,7 @@ def test_other_corpora_show_nothing_published() -> None:
 def test_note_states_the_circumstances(
     about: Circumstances, constants: dict[str, object], sayings: list[str]
 ) -> None:
-    note = write_note(make_metrics(RUNS, **constants), about)
+    note = write_note(make_evaluation(RUNS, **constants), about)
     assert [saying for saying in sayings if saying not in note] == []
 
 
@@ -226,12 +317,12 @@ def split_latex_rows(latex: str) -> list[tuple[int, list[int]]]:
 
 def test_latex_escapes_what_is_special_and_fills_every_row() -> None:
     runs = [("compare", "LSTM_400"), (r"50%_&#$~^{\x}", "AT_64")]
-    latex = render_latex(build_tables(make_metrics(runs), EMOMUSIC), r"100 % of a_b & #1 \x")
+    latex = render_latex(build_tables(make_evaluation(runs), EMOMUSIC), r"100 % of a_b & #1 \x")
     escaped = r"50\%\_\&\#\$\textasciitilde{}\textasciicircum{}\{\textbackslash{}x\}"
-    assert latex.count(escaped) == 2
+    assert latex.count(escaped) == 2  # in the tables of feature sets
     assert r"100 \% of a\_b \& \#1 \textbackslash{}x" in latex
     tabulars = split_latex_rows(latex)
-    assert len(tabulars) == 5
+    assert len(tabulars) == 9  # one model on the main set has no attention to judge
     for columns, spans in tabulars:
         assert len(spans) > 1
         assert set(spans) == {columns}
@@ -280,15 +371,21 @@ class TableReader(HTMLParser):
 
 
 def test_page_holds_the_same_rows_and_escapes_names() -> None:
-    tables = build_tables(make_metrics(RUNS), EMOMUSIC)
+    tables = build_tables(make_evaluation(RUNS), EMOMUSIC)
     page = TableReader(render_html(tables[:1], "a < b & c", title="<script>x</script>"))
     assert page.headings[0] == "<script>x</script>"
     assert page.rows[0] == ["Model", "R2", "τ", "MAE", "One seed", "Validation"]
     assert len(set(page.widths)) == 1
     names = [cells[0] for cells in page.rows[1:]]
-    assert names == ["LSTM_400 (baseline)", "published", "AT_300", "published", "AT_65"]
-    assert page.classes[1:] == ["ours", "published", "ours", "published", "chosen"]
-    assert page.rows[2] == ["published", ".60", "", ".14", "", ".11", "", "", ""]
+    assert names[:5] == [
+        *("LSTM_400 (baseline)", "published †‡"),
+        *("AT_300", "published †‡"),
+        "AT_65 (best)",
+    ]
+    assert page.classes[1:6] == ["ours", "published", "ours", "published", "chosen"]
+    assert set(page.classes[7:]) == {"reference"}
+    assert page.rows[2] == ["published †‡", ".60", "", ".14", "", ".11", "", "", "", ""]
+    assert page.rows[1][-3:] == [".55", "± .01", ".40"]
 
 
 @pytest.fixture
@@ -307,12 +404,12 @@ def test_latex_compiles_and_fits_an_ordinary_page(
         sets = ["chroma", "cqt", "chroma_cqt", "spectral"]
         runs = [("compare", model) for model in PUBLISHED_GRID]
         runs += [(feature_set, f"AT_{units}") for feature_set in sets for units in (64, 128)]
-        metrics = make_metrics(runs, protocol="paper", constant_clips=1)
-        metrics[["r2", "r2_low"]] -= 0.75  # minus signs take room too
+        found = make_evaluation(runs, protocol="paper", constant_clips=1)
+        found.metrics[["r2", "r2_low"]] -= 0.75  # minus signs take room too
     else:
-        metrics = make_metrics([*RUNS, (r"50%_&#$~^{\x}", "AT_64")])
-    tables = build_tables(metrics, EMOMUSIC)
-    latex = render_latex(tables, write_note(metrics, EMOMUSIC))
+        found = make_evaluation([*RUNS, (r"50%_&#$~^{\x}", "AT_64")])
+    tables = build_tables(found, EMOMUSIC)
+    latex = render_latex(tables, write_note(found, EMOMUSIC))
     (tmp_path / "tables.tex").write_text(latex, encoding="utf-8")
     (tmp_path / "paper.tex").write_text(
         r"\documentclass[a4paper,10pt]{article}\usepackage{booktabs}"

@@ -226,7 +226,7 @@ def train(
 def test_training_leaves_what_is_documented(name: str, tmp_path: Path) -> None:
     sequences, _ = corpus = make_corpus()
     predictions = train(tmp_path, corpus, name=name, protocol="artist", seeds=(1, 7))
-    columns = ["clip_id", "time_s", "target", "fold", "seed", "prediction"]
+    columns = ["clip_id", "time_s", "target", "fold", "seed", "prediction", "shuffled"]
     assert list(predictions.columns) == columns
     expected = {
         (clip_id, time, target, seed)
@@ -252,8 +252,10 @@ def test_training_leaves_what_is_documented(name: str, tmp_path: Path) -> None:
         found = attention["weights"].map(len)
         assert found.tolist() == attention["clip_id"].map(lengths).tolist()
         np.testing.assert_allclose(attention["weights"].map(sum), 1.0, rtol=1e-5)
+        assert (predictions["shuffled"] != predictions["prediction"]).mean() > 0.9
     else:
         assert attention.empty
+        assert predictions["shuffled"].isna().all()
 
     history = pd.read_parquet(tmp_path / "history.parquet")
     assert len(history) == 2 * 3 * 2 * 2  # epochs, folds, seeds, targets
@@ -348,6 +350,8 @@ def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Pat
     sequences, clips = make_corpus()
     before = train(tmp_path / "before", (sequences, clips), name=name)
     after = train(tmp_path / "after", (lengthen_padding(sequences), clips), name=name)
+    # Shuffled attention draws numbers for padding too.
+    before, after = before.drop(columns="shuffled"), after.drop(columns="shuffled")
     pd.testing.assert_frame_equal(before, after, check_exact=False, rtol=0, atol=1e-5)
     history = [pd.read_parquet(tmp_path / run / "history.parquet") for run in ("before", "after")]
     pd.testing.assert_frame_equal(*history, check_exact=False, rtol=1e-4, atol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def test_everything_promised_is_there(demo: Path) -> None:
     for figure in figures:
         assert (results / f"figures/{figure}.png").stat().st_size > 10_000
         assert (results / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
-    for table in ("tables.tex", "tables.csv", "tables.html", "metrics.parquet"):
+    tables = ["tables.tex", "tables.csv", "tables.html", "comparisons.csv", "groups.csv"]
+    for table in (*tables, "metrics.parquet", "references/compare.parquet"):
         assert (results / table).stat().st_size > 500
     assert pd.read_csv(results / "corpus/excluded.csv").empty
     weights = sorted(path.name for path in results.glob("runs/compare/AT_64/weights/*.safetensors"))
@@ -60,6 +62,7 @@ def test_everything_promised_is_there(demo: Path) -> None:
 
 def test_attention_learns_the_demo_corpus(demo: Path) -> None:
     table = pd.read_csv(demo / "results/tables.csv")
+    table = table[table["kind"] == "model"]
     rows = [
         (target, feature_set, model)
         for block in DEMO["runs"]
@@ -125,6 +128,16 @@ def test_other_demo_music_reruns_everything(demo: Path) -> None:
 def count_jobs(printed: str) -> dict[str, int]:
     lines = printed.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
     return {name: int(count) for name, count in (line.split() for line in lines)}
+
+
+def test_the_published_grid_is_planned(tmp_path: Path) -> None:
+    published = ("--configfile", str(ROOT / "experiments/paper.yaml"))
+    planned = succeed(run_snakemake(tmp_path, "all", "--dry-run", *published))
+    jobs = list_jobs(planned)
+    trained = [job.split()[1:] for job in jobs if job.startswith("train_model")]
+    counts = Counter(feature_set for feature_set, _ in trained)
+    assert counts == {"compare": 37, "chroma": 9, "cqt": 9, "chroma_cqt": 9, "spectral": 9}
+    assert {"AT_2048_1024_512", "BAT_2048", "Transformer_4"} <= {model for _, model in trained}
 
 
 def test_report_holds_tables_and_figures(demo: Path) -> None:

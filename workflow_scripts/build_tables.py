@@ -9,20 +9,20 @@ def main() -> None:
     import pandas as pd
 
     from emotrace.evaluation.rendering import render_html, render_latex
-    from emotrace.evaluation.tables import (
-        Circumstances,
-        build_tables,
-        tabulate_scores,
-        write_note,
-    )
+    from emotrace.evaluation.table import Circumstances, Evaluation
+    from emotrace.evaluation.tables import build_tables, tabulate_scores, write_note
 
-    params, output = snakemake.params, snakemake.output
-    metrics = pd.read_parquet(snakemake.input.metrics)
-    clips = pd.read_parquet(snakemake.input.clips)
+    params, inputs, output = snakemake.params, snakemake.input, snakemake.output
+    found = Evaluation(
+        metrics=pd.read_parquet(inputs.metrics),
+        comparisons=pd.read_parquet(inputs.comparisons),
+        groups=pd.read_parquet(inputs.groups),
+    )
+    clips = pd.read_parquet(inputs.clips)
     about = Circumstances(
         corpus=params.corpus,
         n_corpus_clips=len(clips),
-        n_excluded=len(pd.read_csv(snakemake.input.excluded)),
+        n_excluded=len(pd.read_csv(inputs.excluded)),
         offset_s=float(clips["offset_s"].min()),
         windows_s=params.windows_s,
         hop_s=params.hop_s,
@@ -30,11 +30,17 @@ def main() -> None:
         baseline=params.evaluation["baseline"],
         n_samples=params.evaluation["bootstrap_samples"],
     )
-    tables, note = build_tables(metrics, about), write_note(metrics, about)
+    tables, note = build_tables(found, about), write_note(found, about)
     Path(output.tex).write_text(render_latex(tables, note), encoding="utf-8")
     title = f"{params.experiment}: results"
     Path(output.html).write_text(render_html(tables, note, title=title), encoding="utf-8")
-    tabulate_scores(metrics, about).to_csv(output.csv, index=False, float_format="%.6g")
+    tidy = tabulate_scores(found.metrics, about)
+    for table, path in (
+        (tidy, output.csv),
+        (found.comparisons, output.comparisons),
+        (found.groups, output.groups),
+    ):
+        table.to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

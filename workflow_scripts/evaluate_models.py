@@ -1,4 +1,4 @@
-"""Score every training run."""
+"""Score every model and reference, compare them, and score groups of songs."""
 
 from pathlib import Path
 
@@ -7,24 +7,46 @@ from emotrace.jobs import run_job
 
 def main() -> None:
     import pandas as pd
+    import pyarrow.parquet as pq
 
-    from emotrace.evaluation.scores import score_runs
+    from emotrace.evaluation.canaries import refuse_contradictions, refuse_leaks
+    from emotrace.evaluation.scores import (
+        compare_runs,
+        divide_songs,
+        score_groups,
+        score_runs,
+        summarise_references,
+        summarise_runs,
+    )
     from emotrace.provenance import digest_tables
 
-    params = snakemake.params
-    folders = [Path(file).parent for file in snakemake.input.predictions]
+    params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     runs = [tuple(run) for run in params.runs]
+    folders = [Path(file).parent for file in inputs.predictions]
+    annotations = pd.read_parquet(inputs.annotations)
+    summaries = summarise_runs(dict(zip(runs, folders, strict=True)), annotations)
+    references = dict(zip(params.feature_sets, inputs.references, strict=True))
+    summaries |= summarise_references(references, annotations, params.n_annotators)
+    tables = dict(zip(params.feature_sets, inputs.tables, strict=True))
+    n_samples = params.bootstrap_samples
     metrics = score_runs(
-        dict(zip(runs, folders, strict=True)),
-        pd.read_parquet(snakemake.input.annotations),
-        dict(zip(params.feature_sets, map(Path, snakemake.input.tables), strict=True)),
+        summaries,
+        {feature_set: len(pq.read_schema(table)) - 2 for feature_set, table in tables.items()},
         experiment=params.experiment,
-        protocol=params.protocol,
-        n_samples=params.bootstrap_samples,
+        protocol=params.protocol["name"],
+        n_samples=n_samples,
     )
-    metrics.to_parquet(snakemake.output.metrics, index=False)
-    digest = digest_tables(metrics)
-    Path(snakemake.output.digest).write_text(f"{digest}\n", encoding="utf-8")
+    refuse_leaks(metrics)
+    refuse_contradictions(metrics)
+    comparisons = compare_runs(summaries, metrics, n_samples)
+    songs = divide_songs(pd.read_parquet(inputs.clips), params.protocol)
+    groups = score_groups(summaries, metrics, songs, n_samples)
+
+    metrics.to_parquet(output.metrics, index=False)
+    comparisons.to_parquet(output.comparisons, index=False)
+    groups.to_parquet(output.groups, index=False)
+    digest = digest_tables(metrics, comparisons, groups)
+    Path(output.digest).write_text(f"{digest}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

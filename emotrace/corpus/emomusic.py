@@ -35,6 +35,9 @@ ARCHIVES = {
 }
 """Names of the published archives and their sha256."""
 
+N_ANNOTATORS = 10
+"""Listeners per clip, at least (section 3 of the paper above)."""
+
 LABEL_FILES = {
     "arousal": "arousal_cont_average.csv",
     "arousal_std": "arousal_cont_std.csv",

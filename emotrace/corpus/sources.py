@@ -84,6 +84,19 @@ def digest_sources(corpus: Mapping[str, Any]) -> str:
     return digest_files(*list_sources(corpus))
 
 
+def count_annotators(corpus: Mapping[str, Any]) -> int | None:
+    """Say how many people annotated each clip of a corpus, or None if that is not known."""
+    if corpus["name"] == "demo":
+        from emotrace.corpus.demo import N_ANNOTATORS
+
+        return N_ANNOTATORS
+    if corpus["name"] == "emomusic":
+        from emotrace.corpus.emomusic import N_ANNOTATORS
+
+        return N_ANNOTATORS
+    return corpus["annotators"]
+
+
 def list_clip_ids(corpus: Mapping[str, Any]) -> list[str] | None:
     """List the clips of a corpus before it is read, or None if it is yet to be downloaded."""
     if corpus["name"] == "demo":

@@ -1,21 +1,20 @@
-"""R2, Kendall's tau-b, MAE, RMSE and CCC, each with a song-level bootstrap interval.
+"""How far predictions are from the truth, each figure with a song-level bootstrap interval.
 
-All but tau are pooled over the frames of all clips (a clip's own R2 means
-little where 98 % of the variance lies between clips); tau is computed per clip
-and averaged. Every one of them is a function of sums over clips, so that a
-bootstrap over songs only weighs clips anew.
+R2, MAE, RMSE, CCC and calibration are pooled over the frames of all clips (a clip's
+own R2 means little where 98 % of the variance lies between clips); Kendall's tau-b
+and Pearson's r are computed within each clip and averaged. Every one of them is a
+function of sums over clips, so that a bootstrap over songs only weighs clips anew.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
-METRICS = ("r2", "tau", "mae", "rmse", "ccc")
+METRICS = ("r2", "tau", "within_r", "mae", "rmse", "ccc", "spread", "slope", "bias")
 
 SUMS = (
     "clips",
@@ -28,6 +27,7 @@ SUMS = (
     "error_squared",
     "error_absolute",
     "tau",
+    "correlation",
     "constant",
 )
 """Columns of `summarise_clips`."""
@@ -45,8 +45,8 @@ def summarise_clips(frames: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per clip, indexed by ``clip_id``, columns `SUMS`. ``constant`` is 1
-        where tau is undefined, because truth or prediction never moves; such a
-        tau counts as 0.
+        where tau and ``correlation`` (Pearson's r) are undefined, because truth or
+        prediction never moves; both then count as 0.
     """
     rows = {clip_id: _sum_clip(clip) for clip_id, clip in frames.groupby("clip_id")}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(SUMS))
@@ -56,7 +56,7 @@ def _sum_clip(clip: pd.DataFrame) -> tuple[float, ...]:
     truth = clip["truth"].to_numpy(np.float64)
     prediction = clip["prediction"].to_numpy(np.float64)
     error = prediction - truth
-    tau, constant = compute_tau(truth, prediction)
+    tau, correlation = correlate(truth, prediction)
     return (
         1,
         len(clip),
@@ -67,17 +67,17 @@ def _sum_clip(clip: pd.DataFrame) -> tuple[float, ...]:
         (truth * prediction).sum(),
         (error**2).sum(),
         np.abs(error).sum(),
-        tau,
-        constant,
+        np.nan_to_num(tau),
+        np.nan_to_num(correlation),
+        np.isnan(tau),
     )
 
 
-def compute_tau(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, bool]:
-    """Return Kendall's tau-b of one clip, and whether it was undefined and counted as 0."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tau = kendalltau(truth, prediction).statistic
-    return (0.0, True) if np.isnan(tau) else (float(tau), False)
+def correlate(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, float]:
+    """Return Kendall's tau-b and Pearson's r of one clip; nan where one of the two never moves."""
+    if np.ptp(truth) == 0 or np.ptp(prediction) == 0:
+        return np.nan, np.nan
+    return kendalltau(truth, prediction).statistic, np.corrcoef(truth, prediction)[0, 1]
 
 
 def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -93,7 +93,9 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
     Returns
     -------
     dict of str to numpy.ndarray
-        For each of `METRICS` an array of shape (samples,).
+        For each of `METRICS` an array of shape (samples,). ``spread`` is the standard
+        deviation of the predictions in units of the truth's; ``slope`` that of the
+        regression of truth on prediction, 1 if calibrated; ``bias`` their mean error.
     """
     if weights is None:
         weights = np.ones((1, len(sums)))
@@ -105,13 +107,22 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
     prediction_variance = total["prediction_squared"] / frames - prediction_mean**2
     covariance = total["product"] / frames - truth_mean * prediction_mean
     mean_squared_error = total["error_squared"] / frames
-    spread = truth_variance + prediction_variance + (truth_mean - prediction_mean) ** 2
+    # Rounding may leave a constant prediction a variance below zero.
+    prediction_variance = np.maximum(prediction_variance, 0.0)
+    bias = prediction_mean - truth_mean
+    # A constant prediction has no slope: as good as nan, which a CSV leaves empty.
+    moves = prediction_variance > 1e-12
+    slope = np.divide(covariance, prediction_variance, where=moves, out=np.full_like(bias, np.nan))
     return {
         "r2": 1 - mean_squared_error / truth_variance,
         "tau": total["tau"] / total["clips"],
+        "within_r": total["correlation"] / total["clips"],
         "mae": total["error_absolute"] / frames,
         "rmse": np.sqrt(mean_squared_error),
-        "ccc": 2 * covariance / spread,
+        "ccc": 2 * covariance / (truth_variance + prediction_variance + bias**2),
+        "spread": np.sqrt(prediction_variance / truth_variance),
+        "slope": slope,
+        "bias": bias,
     }
 
 
@@ -148,9 +159,18 @@ def score_with_intervals(sums: pd.DataFrame, n_samples: int) -> dict[str, float]
     row = {}
     for metric in METRICS:
         row[metric] = float(scores[metric][0])
-        low, high = np.nanpercentile(samples[metric], [2.5, 97.5])
-        row[f"{metric}_low"], row[f"{metric}_high"] = float(low), float(high)
+        low, high = find_interval(samples[metric])
+        row[f"{metric}_low"], row[f"{metric}_high"] = low, high
     return row
+
+
+def find_interval(samples: np.ndarray) -> tuple[float, float]:
+    """Return the 2.5th and 97.5th percentile of the samples that are numbers."""
+    samples = samples[~np.isnan(samples)]
+    if len(samples) == 0:
+        return np.nan, np.nan
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def score_seeds(sums_by_seed: Sequence[pd.DataFrame]) -> dict[str, float]:
@@ -165,12 +185,12 @@ def score_seeds(sums_by_seed: Sequence[pd.DataFrame]) -> dict[str, float]:
     -------
     dict of str to float
         For each metric ``r2_one_seed``, the mean over seeds, and ``r2_seed_std``,
-        the standard deviation (nan for a single seed).
+        the standard deviation (nan for a single seed); both nan where no seeds are.
     """
     scores = [score_clips(sums) for sums in sums_by_seed]
     row = {}
     for metric in METRICS:
         values = np.array([score[metric][0] for score in scores])
-        row[f"{metric}_one_seed"] = float(values.mean())
+        row[f"{metric}_one_seed"] = float(values.mean()) if len(values) else np.nan
         row[f"{metric}_seed_std"] = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     return row

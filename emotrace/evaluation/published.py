@@ -5,11 +5,17 @@ Predictions in Music: An Attentive Approach", ISMIR 2020 (tables 1 to 3; the
 baseline is their own run of Weninger et al., ICASSP 2014). Full clips of 45 s,
 ten random folds, with the reported fold also used for early stopping and for
 the choice of sizes, so these figures are optimistic.
+
+F. Weninger, F. Eyben, B. Schuller, "On-line continuous-time music mood regression
+with deep recurrent neural networks", ICASSP 2014 (full clips, official split).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from emotrace.evaluation.canaries import bound_r2
 
 CORPUS = "emomusic"
 PUBLISHED_BASELINE = "LSTM_400"
@@ -23,9 +29,22 @@ class Published:
     feature_set: str
     model: str
     r2: float
-    tau: float
-    mae: float
+    tau: float = math.nan
+    mae: float = math.nan
+    protocol: str = "paper"
 
+
+MARKS = {"protocol": "†", "excerpts": "‡", "impossible": "§"}
+"""What sets a published result apart from ours."""
+
+ROUNDING = 0.005
+"""Half of the last digit printed."""
+
+WENINGER = {
+    ("arousal", "compare"): Published("arousal", "compare", "LSTM", 0.70, protocol="official"),
+    ("valence", "compare"): Published("valence", "compare", "LSTM", 0.50, protocol="official"),
+}
+"""Weninger et al., the best of their networks; they print no tau and no MAE on this scale."""
 
 RESULTS = (
     Published("arousal", "compare", "LSTM_400", 0.60, 0.14, 0.11),
@@ -72,6 +91,35 @@ def find_published_best(target: str, feature_set: str, kind: str) -> Published |
         and name_kind(result.model) == kind
     ]
     return max(results, key=lambda result: result.r2, default=None)
+
+
+def mark_published(
+    published: Published, protocol: str, are_excerpts: bool, truth_variance: float
+) -> str:
+    """Mark what keeps a published result from being compared with ours.
+
+    Parameters
+    ----------
+    published : Published
+    protocol : str
+        Ours.
+    are_excerpts : bool
+        Whether we hear less than full clips.
+    truth_variance : float
+        Of our labels.
+
+    Returns
+    -------
+    str
+        Of the signs in `MARKS`.
+    """
+    highest = bound_r2(max(published.mae - ROUNDING, 0), truth_variance)
+    reasons = {
+        "protocol": published.protocol != protocol,
+        "excerpts": are_excerpts,
+        "impossible": published.r2 - ROUNDING > highest,
+    }
+    return "".join(MARKS[reason] for reason, holds in reasons.items() if holds)
 
 
 def name_kind(model: str) -> str:

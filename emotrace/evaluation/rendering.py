@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from emotrace.evaluation.tables import Cell, Row, Score, Table
+from emotrace.evaluation.table import Cell, Row, Score, Table
 
 MINUS = "−"
 NOTHING = "–"
 """What a cell shows for a figure that is not a number."""
+
+MOST_SCORED = 3
+"""Columns of scores with intervals that fit an ordinary page in footnote size."""
 
 LATEX_SYMBOLS = {"R2": "$R^2$", "tau": r"$\tau$"}
 LATEX_COLUMNS = {"text": "l", "figure": "r", "scored": r"r@{\hspace{2pt}}r"}
@@ -33,6 +36,11 @@ LATEX_ESCAPES = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     MINUS: "$-$",
+    "±": r"$\pm$",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "§": r"\S{}",
+    "<": "$<$",
     NOTHING: "--",
 }
 
@@ -56,6 +64,7 @@ td.scored {{ padding-right: 0.2rem; }}
 td.interval {{ padding-left: 0.2rem; font-size: 0.85em; color: #666; text-align: right; }}
 tr.chosen td {{ background: #fff3cd; }}
 tr.chosen td:first-child {{ font-weight: bold; }}
+tr.reference td {{ background: #f4f4f4; color: #444; }}
 tr.published td {{ color: #666; font-style: italic; padding-top: 0; }}
 tbody tr:hover td {{ background: #f2f5f8; }}
 .scroll {{ overflow-x: auto; }}
@@ -100,13 +109,13 @@ def _render_latex_table(table: Table, note: str) -> str:
         rf"\caption{{{_escape_latex(table.caption)}}}",
         rf"\label{{tab:{table.label}}}",
         r"\par\smallskip",
-        r"\footnotesize",
+        r"\scriptsize" if kinds.count("scored") > MOST_SCORED else r"\footnotesize",
         r"\setlength{\tabcolsep}{3pt}",
         rf"\begin{{tabular}}{{@{{}}{specification}@{{}}}}",
         r"\toprule",
         _join_latex(header),
         r"\midrule",
-        *(_render_latex_row(row, kinds) for row in table.rows),
+        *_render_latex_rows(table, kinds),
         r"\bottomrule",
         r"\end{tabular}",
         rf"\par\smallskip\begin{{minipage}}{{\linewidth}}\scriptsize {_escape_latex(note)}"
@@ -117,13 +126,23 @@ def _render_latex_table(table: Table, note: str) -> str:
     return "\n".join(lines)
 
 
+def _render_latex_rows(table: Table, kinds: Sequence[str]) -> Iterator[str]:
+    above = table.rows[0].role
+    for row in table.rows:
+        if (row.role == "reference") != (above == "reference"):
+            yield r"\addlinespace"
+        yield _render_latex_row(row, kinds)
+        above = row.role
+
+
 def _find_kinds(table: Table) -> list[str]:
     """Tell of each column whether it holds text, figures, or scores with intervals."""
     return [_find_kind(column) for column in zip(*(row.cells for row in table.rows), strict=True)]
 
 
 def _find_kind(column: Sequence[Cell]) -> str:
-    if any(isinstance(cell, Score) and cell.interval for cell in column):
+    scores = [cell for cell in column if isinstance(cell, Score)]
+    if any(score.interval or score.deviation is not None for score in scores):
         return "scored"
     return "text" if all(isinstance(cell, str) for cell in column) else "figure"
 
@@ -141,19 +160,22 @@ def _render_latex_row(row: Row, kinds: Sequence[str]) -> str:
 
 
 def _write_cell(cell: Cell) -> tuple[str, str]:
-    """Write a cell's figure or text, and its interval."""
+    """Write a cell's figure or text, and its interval or deviation."""
     if not isinstance(cell, Score):
         return str(cell), ""
-    if cell.interval is None:
-        return _write_number(cell.value), ""
-    return _write_number(cell.value), f"[{', '.join(map(_write_number, cell.interval))}]"
+    value = _write_number(cell.value, cell.digits)
+    if cell.interval is not None:
+        return value, f"[{', '.join(_write_number(end, cell.digits) for end in cell.interval)}]"
+    if cell.deviation is not None and not math.isnan(cell.deviation):
+        return value, f"± {_write_number(cell.deviation, cell.digits)}"
+    return value, ""
 
 
-def _write_number(value: float) -> str:
-    """Write two decimals and, as the paper does, no zero before the point."""
+def _write_number(value: float, n_digits: int) -> str:
+    """Write a few decimals and, as the paper does, no zero before the point."""
     if math.isnan(value):
         return NOTHING
-    digits = f"{abs(value):.2f}" if abs(value) < 100 else f"{abs(value):.0f}"
+    digits = f"{abs(value):.{n_digits}f}" if abs(value) < 100 else f"{abs(value):.0f}"
     sign = MINUS if value < 0 and float(digits) > 0 else ""
     return sign + digits.removeprefix("0")
 

@@ -1,28 +1,68 @@
-"""The table of metrics: one row per target, feature set and model."""
+"""The tables of an evaluation: scores, comparisons of two models, and scores of groups of songs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from emotrace import TARGETS
+from emotrace.evaluation.ceiling import summarise_disagreement
+from emotrace.evaluation.comparisons import adjust_for_comparisons, compare_clips
 from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
-from emotrace.evaluation.validation import read_validation
+from emotrace.evaluation.validation import choose_best, read_validation
+from emotrace.models import name_controls
+from emotrace.training.protocols import find_known, make_folds
+
+ANNOTATORS = "Annotators"
+"""The reference that knows what all listeners perceive on average."""
+
+HEARING = ("Ridge", "SVR")
+"""References that models are compared with, because they hear the music too."""
+
+SHUFFLED = "shuffled"
 
 
-def score_runs(
-    folders: Mapping[tuple[str, str], Path],
-    annotations: pd.DataFrame,
-    feature_tables: Mapping[str, Path],
-    *,
-    experiment: str,
-    protocol: str,
-    n_samples: int,
-) -> pd.DataFrame:
-    """Score every training run.
+class Key(NamedTuple):
+    """What a score is about."""
+
+    target: str
+    feature_set: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's predictions of one target, summed up clip by clip.
+
+    Parameters
+    ----------
+    kind : {"model", "reference"}
+    clips : pandas.DataFrame
+        Of the average of the seeds' predictions; see
+        `emotrace.evaluation.metrics.summarise_clips`.
+    seeds : list of pandas.DataFrame
+        Of each seed alone; none for a reference, which has no seed.
+    shuffled : pandas.DataFrame, optional
+        Of the average of what the seeds predict with shuffled attention.
+    validation_r2 : float
+        Mean over folds and seeds of the best epoch's R2 on the inner validation part.
+    """
+
+    kind: str
+    clips: pd.DataFrame
+    seeds: list[pd.DataFrame] = field(default_factory=list)
+    shuffled: pd.DataFrame | None = None
+    validation_r2: float = float("nan")
+
+
+def summarise_runs(
+    folders: Mapping[tuple[str, str], Path], annotations: pd.DataFrame
+) -> dict[Key, Summary]:
+    """Sum up what every training run predicted.
 
     Parameters
     ----------
@@ -30,8 +70,64 @@ def score_runs(
         What the training jobs left.
     annotations : pandas.DataFrame
         The corpus's annotations.
-    feature_tables : mapping of str to Path
-        Feature set to its table, for the number of features.
+    """
+    summaries = {}
+    for (feature_set, model), folder in folders.items():
+        frames = _add_truth(pd.read_parquet(folder / "predictions.parquet"), annotations)
+        validation = read_validation(folder / "history.parquet")
+        for target, part in frames.groupby("target"):
+            shuffled = part[SHUFFLED].notna().all()
+            summaries[Key(target, feature_set, model)] = Summary(
+                kind="model",
+                clips=summarise_clips(_average(part, "prediction")),
+                seeds=[summarise_clips(seed) for _, seed in part.groupby("seed")],
+                shuffled=summarise_clips(_average(part, SHUFFLED)) if shuffled else None,
+                validation_r2=validation[target],
+            )
+    return summaries
+
+
+def summarise_references(
+    tables: Mapping[str, Path], annotations: pd.DataFrame, n_annotators: int | None
+) -> dict[Key, Summary]:
+    """Sum up what every reference predicted.
+
+    Parameters
+    ----------
+    tables : mapping of str to Path
+        Feature set to what `emotrace.training.references.predict_references` returned.
+    annotations : pandas.DataFrame
+        The corpus's annotations.
+    n_annotators : int, optional
+        Per clip; where it is known, the annotators' disagreement becomes a reference.
+    """
+    summaries = {}
+    for feature_set, table in tables.items():
+        frames = _add_truth(pd.read_parquet(table), annotations)
+        for (target, name), part in frames.groupby(["target", "reference"], sort=False):
+            clips = summarise_clips(part)
+            summaries[Key(target, feature_set, name)] = Summary("reference", clips)
+            if name == "Mean" and n_annotators and part["std"].notna().all():
+                clips = summarise_disagreement(part, n_annotators)
+                summaries[Key(target, feature_set, ANNOTATORS)] = Summary("reference", clips)
+    return summaries
+
+
+def score_runs(
+    summaries: Mapping[Key, Summary],
+    n_features: Mapping[str, int],
+    *,
+    experiment: str,
+    protocol: str,
+    n_samples: int,
+) -> pd.DataFrame:
+    """Score every model and reference.
+
+    Parameters
+    ----------
+    summaries : mapping of Key to Summary
+    n_features : mapping of str to int
+        Of each feature set.
     experiment, protocol : str
         Repeated in every row.
     n_samples : int
@@ -40,48 +136,183 @@ def score_runs(
     Returns
     -------
     pandas.DataFrame
-        See ``docs/tables.md``; ``validation_r2`` is the mean over folds and seeds of
-        the best epoch's R2 on the inner validation part, by which models are chosen.
+        See ``docs/tables.md``.
     """
-    truth = annotations.melt(
-        id_vars=["clip_id", "time_s"],
-        value_vars=list(TARGETS),
-        var_name="target",
-        value_name="truth",
-    )
     rows = []
-    for (feature_set, model), folder in folders.items():
-        n_features = len(pq.read_schema(feature_tables[feature_set])) - 2
-        predictions = pd.read_parquet(folder / "predictions.parquet")
-        frames = predictions.merge(truth, on=["clip_id", "time_s", "target"], validate="m:1")
-        validation = read_validation(folder / "history.parquet")
-        for target in TARGETS:
-            rows.append(
-                {
-                    "experiment": experiment,
-                    "target": target,
-                    "feature_set": feature_set,
-                    "n_features": n_features,
-                    "model": model,
-                    "protocol": protocol,
-                    **_score_target(frames[frames["target"] == target], n_samples),
-                    "validation_r2": validation[target],
-                }
-            )
+    for key, summary in summaries.items():
+        rows.append(
+            {
+                "experiment": experiment,
+                "protocol": protocol,
+                **key._asdict(),
+                "kind": summary.kind,
+                "n_features": n_features[key.feature_set],
+                "n_clips": len(summary.clips),
+                "n_frames": int(summary.clips["frames"].sum()),
+                "n_seeds": len(summary.seeds),
+                "truth_variance": _measure_variance(summary.clips),
+                **score_with_intervals(summary.clips, n_samples),
+                **score_seeds(summary.seeds),
+                "constant_clips": int(summary.clips["constant"].sum()),
+                "validation_r2": summary.validation_r2,
+            }
+        )
     return pd.DataFrame(rows)
 
 
-def _score_target(frames: pd.DataFrame, n_samples: int) -> dict[str, float]:
-    """Score the average of the seeds' predictions, and then every seed alone."""
-    frames = frames.sort_values(["clip_id", "time_s"])
-    averaged = frames.groupby(["clip_id", "time_s"], as_index=False)[["truth", "prediction"]].mean()
-    sums = summarise_clips(averaged)
-    sums_by_seed = [summarise_clips(seed) for _, seed in frames.groupby("seed")]
-    return {
-        "n_clips": len(sums),
-        "n_frames": int(sums["frames"].sum()),
-        "n_seeds": len(sums_by_seed),
-        **score_with_intervals(sums, n_samples),
-        **score_seeds(sums_by_seed),
-        "constant_clips": int(sums["constant"].sum()),
-    }
+def compare_runs(
+    summaries: Mapping[Key, Summary], metrics: pd.DataFrame, n_samples: int
+) -> pd.DataFrame:
+    """Compare the chosen models with the others, and attention with what it might be worth.
+
+    Parameters
+    ----------
+    summaries : mapping of Key to Summary
+    metrics : pandas.DataFrame
+        As `score_runs` returns it.
+    n_samples : int
+        Bootstrap samples.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``question`` ("choice" or "attention"), ``target``, ``feature_set``, ``model``,
+        ``other``, the columns of `emotrace.evaluation.comparisons.compare_clips`, and
+        ``p_adjusted`` for the number of comparisons with the same question, target and
+        feature set.
+    """
+    rows = []
+    for (target, feature_set), group in metrics.groupby(["target", "feature_set"], sort=False):
+        found = {
+            key.model: summary
+            for key, summary in summaries.items()
+            if (key.target, key.feature_set) == (target, feature_set)
+        }
+        for question, pairs in (
+            ("choice", _pair_with_chosen(group)),
+            ("attention", _pair_with_controls(found)),
+        ):
+            compared = [
+                {
+                    "question": question,
+                    "target": target,
+                    "feature_set": feature_set,
+                    "model": model,
+                    "other": other,
+                    **compare_clips(found[model].clips, _find_other(found, other), n_samples),
+                }
+                for model, other in pairs
+            ]
+            adjusted = adjust_for_comparisons([row["p"] for row in compared])
+            rows += [row | {"p_adjusted": p} for row, p in zip(compared, adjusted, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def score_groups(
+    summaries: Mapping[Key, Summary],
+    metrics: pd.DataFrame,
+    groups: pd.DataFrame,
+    n_samples: int,
+) -> pd.DataFrame:
+    """Score the chosen models on the songs of each genre, and of artists known and unknown.
+
+    Parameters
+    ----------
+    summaries : mapping of Key to Summary
+    metrics : pandas.DataFrame
+        As `score_runs` returns it.
+    groups : pandas.DataFrame
+        Indexed by ``clip_id``; each column divides the clips, such as ``genre``.
+    n_samples : int
+        Bootstrap samples.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``target``, ``feature_set``, ``model``, ``division`` (a column of `groups`),
+        ``group``, ``n_clips``, and all metrics with their intervals.
+    """
+    rows = []
+    for _, group in metrics.groupby(["target", "feature_set"], sort=False):
+        chosen = choose_best(group[group["kind"] == "model"])
+        key = Key(chosen["target"], chosen["feature_set"], chosen["model"])
+        clips = summaries[key].clips
+        for division in groups.columns:
+            names = groups[division].reindex(clips.index)
+            for name, part in clips.groupby(names.to_numpy()):
+                scores = score_with_intervals(part, n_samples)
+                about = {"division": division, "group": name, "n_clips": len(part)}
+                rows.append({**key._asdict(), **about, **scores})
+    return pd.DataFrame(rows)
+
+
+def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFrame:
+    """Divide the tested songs by genre, and by whether their artist could be learnt from.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        The corpus's clips.
+    protocol : mapping
+        The fields of `emotrace.config.ProtocolSettings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``clip_id``, with ``genre`` and ``artist`` ("heard" or "unheard").
+    """
+    # The tested part of a fold is the same for every seed.
+    folds = make_folds(
+        clips,
+        protocol=protocol["name"],
+        n_folds=protocol["folds"],
+        validation_share=protocol["validation_share"],
+        seed=0,
+    )
+    heard = find_known(clips, folds).map({True: "heard", False: "unheard"})
+    genres = clips.set_index("clip_id")["genre"].reindex(heard.index)
+    return pd.DataFrame({"genre": genres.replace("", None), "artist": heard})
+
+
+def _measure_variance(clips: pd.DataFrame) -> float:
+    """Return the variance of the truth over all frames."""
+    n_frames = clips["frames"].sum()
+    return clips["truth_squared"].sum() / n_frames - (clips["truth"].sum() / n_frames) ** 2
+
+
+def _add_truth(predictions: pd.DataFrame, annotations: pd.DataFrame) -> pd.DataFrame:
+    """Put truth and the annotators' deviation beside each prediction, in order of time."""
+    truth = pd.concat(
+        annotations[["clip_id", "time_s"]].assign(
+            target=target, truth=annotations[target], std=annotations[f"{target}_std"]
+        )
+        for target in TARGETS
+    )
+    frames = predictions.merge(truth, on=["clip_id", "time_s", "target"], validate="m:1")
+    return frames.sort_values(["clip_id", "time_s"])
+
+
+def _average(frames: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Average what the seeds predict for each frame."""
+    frames = frames.assign(prediction=frames[column])
+    return frames.groupby(["clip_id", "time_s"], as_index=False)[["truth", "prediction"]].mean()
+
+
+def _pair_with_chosen(group: pd.DataFrame) -> list[tuple[str, str]]:
+    models = group[group["kind"] == "model"]
+    chosen = choose_best(models)["model"]
+    others = [*models["model"], *(name for name in HEARING if name in set(group["model"]))]
+    return [(chosen, other) for other in others if other != chosen]
+
+
+def _pair_with_controls(found: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
+    for model, summary in found.items():
+        if summary.kind == "model":
+            yield from ((model, name) for name in name_controls(model) if name in found)
+            if summary.shuffled is not None:
+                yield model, f"{model}, {SHUFFLED}"
+
+
+def _find_other(found: Mapping[str, Summary], other: str) -> pd.DataFrame:
+    model, _, is_shuffled = other.partition(", ")
+    return found[model].shuffled if is_shuffled else found[model].clips

@@ -21,5 +21,8 @@ def read_validation(history_path: Path) -> dict[str, float]:
 
 
 def choose_best(rows: pd.DataFrame) -> pd.Series:
-    """Choose the row with the highest ``validation_r2``, never looking at the tested clips."""
+    """Choose the row with the highest ``validation_r2``, never looking at the tested clips.
+
+    References have none, and are never chosen.
+    """
     return rows.loc[rows["validation_r2"].idxmax()]

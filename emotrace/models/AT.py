@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from emotrace.models.layers import AdditiveAlignment, LSTMStack, Output, attend
+from emotrace.models.layers import AdditiveAlignment, Attention, LSTMStack, Output
 
 
 class Model(nn.Module):
@@ -34,12 +34,13 @@ class Model(nn.Module):
         super().__init__()
         self.recurrent = LSTMStack(n_features, sizes, dropout)
         self.alignment = AdditiveAlignment(self.recurrent.units)
+        self.attention = Attention()
         self.output = Output(2 * self.recurrent.units, feedback)
 
     def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
         """Predict, and return the weights alpha; see `emotrace.models` for shapes."""
         hidden = self.recurrent(features)  # (clips, frames, units)
-        weights = attend(self.alignment(hidden), self.allow_frames(valid))
+        weights = self.attention(self.alignment(hidden), self.allow_frames(valid))
         context = weights @ hidden
         return self.output(torch.cat([hidden, context], dim=-1)), weights
 

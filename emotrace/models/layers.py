@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -116,22 +117,62 @@ class AdditiveAlignment(nn.Module):
         return self.score(torch.tanh(pairs)).squeeze(-1)
 
 
-def attend(scores: Tensor, allowed: Tensor) -> Tensor:
-    """Turn scores into weights alpha_tj that sum to 1 over the allowed frames j.
+class Attention(nn.Module):
+    """Scores become weights alpha_tj that sum to 1 over the allowed frames j.
+
+    It has no weights of its own, and is a module so that `shuffle_attention` finds it.
+    """
+
+    def forward(self, scores: Tensor, allowed: Tensor) -> Tensor:
+        """Weigh.
+
+        Parameters
+        ----------
+        scores : Tensor, shape (clips, frames, frames)
+        allowed : Tensor of bool, broadcastable to the shape of `scores`
+
+        Returns
+        -------
+        Tensor, shape (clips, frames, frames)
+            Zero where not allowed; a row with nothing allowed is all zero.
+        """
+        lowest = torch.finfo(scores.dtype).min
+        weights = torch.softmax(scores.masked_fill(~allowed, lowest), dim=-1)
+        return weights * allowed
+
+
+@contextmanager
+def shuffle_attention(model: nn.Module, seed: int) -> Iterator[bool]:
+    """Let a model attend at random: each frame's weights, dealt anew to the allowed frames.
 
     Parameters
     ----------
-    scores : Tensor, shape (clips, frames, frames)
-    allowed : Tensor of bool, broadcastable to the shape of `scores`
+    model : torch.nn.Module
+    seed : int
+        Draws how they are dealt.
 
-    Returns
-    -------
-    Tensor, shape (clips, frames, frames)
-        Zero where not allowed; a row with nothing allowed is all zero.
+    Yields
+    ------
+    bool
+        Whether the model has attention that can be shuffled.
     """
-    lowest = torch.finfo(scores.dtype).min
-    weights = torch.softmax(scores.masked_fill(~allowed, lowest), dim=-1)
-    return weights * allowed
+    generator = torch.Generator().manual_seed(seed)
+
+    def shuffle(_: nn.Module, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
+        allowed = inputs[1].expand_as(weights).to(torch.uint8)
+        drawn = torch.rand(weights.shape, generator=generator).to(weights.device)
+        # Both list the allowed frames first: `places` in order, `dealt` as drawn.
+        places = torch.argsort(allowed, dim=-1, descending=True, stable=True)
+        dealt = torch.argsort(drawn + allowed, dim=-1, descending=True)
+        return torch.zeros_like(weights).scatter(-1, places, weights.gather(-1, dealt))
+
+    found = [module for module in model.modules() if isinstance(module, Attention)]
+    hooks = [module.register_forward_hook(shuffle) for module in found]
+    try:
+        yield bool(found)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class Output(nn.Module):

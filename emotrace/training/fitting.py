@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emotrace.models import build_model
+from emotrace.models.layers import shuffle_attention
 
 
 @dataclass
@@ -100,6 +101,27 @@ def fit_model(
             break
     model.load_state_dict(best_weights)
     return fitted
+
+
+def predict_shuffled(model: nn.Module, part: Part, seed: int) -> Tensor:
+    """Predict every frame with attention weights shuffled among the frames.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    part : Part
+        Its labels are not looked at.
+    seed : int
+        Draws how the weights are dealt.
+
+    Returns
+    -------
+    Tensor, shape (clips, frames)
+        nan if the model has no attention that can be shuffled.
+    """
+    with shuffle_attention(model, seed) as is_shuffled:
+        predictions, _ = predict(model, part)
+    return predictions if is_shuffled else torch.full_like(predictions, math.nan)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from emotrace import TARGETS
-from emotrace.training.fitting import Fitted, Part, fit_model, predict
+from emotrace.training.fitting import Fitted, Part, fit_model, predict, predict_shuffled
 from emotrace.training.normalisation import Normalisation, fit_normalisation
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Fit:
     Parameters
     ----------
     predictions : pyarrow.Table
-        ``clip_id``, ``time_s``, ``prediction`` of the test clips.
+        ``clip_id``, ``time_s``, ``prediction`` of the test clips, and ``shuffled``: what
+        would be predicted with attention weights shuffled among the frames.
     attention : pyarrow.Table
         ``clip_id``, ``time_s``, ``weights``; empty for a model without attention.
     history : pyarrow.Table
@@ -160,15 +161,18 @@ def run_fit(
     fit, validation, test = data.parts[target]
     fitted = fit_model(name, fit, validation, settings, seed)
     predictions, weights = predict(fitted.model, test)
+    shuffled = predict_shuffled(fitted.model, test, seed)
     return Fit(
-        predictions=_tabulate_predictions(sequences, data.tests, predictions),
+        predictions=_tabulate_predictions(sequences, data.tests, predictions, shuffled),
         attention=_tabulate_attention(sequences, data.tests, weights),
         history=pa.Table.from_pandas(pd.DataFrame(fitted.history), preserve_index=False),
         weights=_pack_weights(fitted, data.normalisation, name),
     )
 
 
-def _tabulate_predictions(sequences: Sequences, rows: np.ndarray, predictions: Tensor) -> pa.Table:
+def _tabulate_predictions(
+    sequences: Sequences, rows: np.ndarray, predictions: Tensor, shuffled: Tensor
+) -> pa.Table:
     valid = sequences.valid[rows]
     clip_ids = np.repeat(np.array(sequences.clip_ids, dtype=object)[rows], valid.sum(axis=1))
     return pa.table(
@@ -176,6 +180,7 @@ def _tabulate_predictions(sequences: Sequences, rows: np.ndarray, predictions: T
             "clip_id": pa.array(clip_ids, pa.string()),
             "time_s": sequences.times[rows][valid],
             "prediction": predictions.cpu().numpy()[valid],
+            "shuffled": shuffled.cpu().numpy()[valid],
         }
     )
 

@@ -31,7 +31,7 @@ KEYS = {"target": pa.string(), "fold": pa.int16(), "seed": pa.int32()}
 """What tells the fits apart in the tables of a run."""
 
 COLUMNS = {
-    "predictions": ("clip_id", "time_s", *KEYS, "prediction"),
+    "predictions": ("clip_id", "time_s", *KEYS, "prediction", "shuffled"),
     "attention": ("clip_id", *KEYS, "time_s", "weights"),
     "history": ("epoch", "fit_loss", "validation_loss", "validation_r2", *KEYS),
 }

@@ -63,7 +63,7 @@ def make_folds(
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     if protocol == "official":
         clips = _keep_split_clips(clips)
-    artists = _name_artists(clips)
+    artists = name_artists(clips)
     if protocol == "official":
         tests = [np.flatnonzero(clips["split"] == "evaluation")]
     elif protocol == "artist":
@@ -81,13 +81,70 @@ def make_folds(
         fit = np.setdiff1d(training, validation)
         parts = (tuple(clips["clip_id"].iloc[part]) for part in (fit, validation, test))
         folds.append(Fold(number, *parts))
+    refuse_overlaps(clips, folds, protocol)
     return folds
 
 
-def _name_artists(clips: pd.DataFrame) -> np.ndarray:
+def name_artists(clips: pd.DataFrame) -> np.ndarray:
+    """Name each clip's artist, however it is written, shape (clips,)."""
     # A clip without an artist may be by anyone, so it counts as an artist of its own.
     artists = clips["artist"].fillna("").str.strip().str.casefold()
     return artists.where(artists != "", "\0" + clips["clip_id"]).to_numpy(dtype=object)
+
+
+def find_known(clips: pd.DataFrame, folds: Sequence[Fold]) -> pd.Series:
+    """Tell of each tested clip whether a clip that could be learnt from is by the same artist.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        With ``clip_id`` and ``artist``.
+    folds : sequence of Fold
+
+    Returns
+    -------
+    pandas.Series of bool, indexed by ``clip_id``
+    """
+    artists = pd.Series(name_artists(clips), index=clips["clip_id"].to_numpy())
+    known = {}
+    for fold in folds:
+        learnt = {*fold.fit, *fold.validation} - {*fold.test}
+        heard = set(artists[sorted(learnt)])
+        known |= {clip_id: artists[clip_id] in heard for clip_id in fold.test}
+    return pd.Series(known, dtype=bool)
+
+
+def refuse_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -> None:
+    """Refuse folds that test what they learn from.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        With ``clip_id`` and ``artist``.
+    folds : sequence of Fold
+    protocol : str
+        ``artist`` allows no artist on both sides; ``paper`` stops by what it tests.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the clip or artist on both sides.
+    """
+    for fold in folds:
+        sides = {"fitted on": fold.fit, "stopped by": fold.validation}
+        for what, side in sides.items():
+            shared = sorted({*side} & {*fold.test})
+            if shared and not (protocol == "paper" and what == "stopped by"):
+                raise EmotraceError(
+                    f"fold {fold.number}: models are {what} clip {shared[0]} and tested on it",
+                    hint="this is a mistake in emotrace.training.protocols; please report it",
+                )
+    known = find_known(clips, folds)
+    if protocol == "artist" and known.any():
+        raise EmotraceError(
+            f"clip {known.idxmax()}: its artist is among the tested and among the training clips",
+            hint="this is a mistake in emotrace.training.protocols; please report it",
+        )
 
 
 def _keep_split_clips(clips: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,101 @@
+"""Tables that tell what the scores are worth: comparisons, attention, calibration, groups."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from emotrace import TARGETS
+from emotrace.evaluation.published import name_kind
+from emotrace.evaluation.table import Circumstances, Evaluation, Row, Score, Table, show_score
+from emotrace.evaluation.validation import choose_best
+
+FEWEST_SONGS = 10
+"""Songs that a group must have for an R2: of fewer, it says more of the songs than of the model."""
+
+
+def build_comparison_table(found: Evaluation, target: str, about: Circumstances) -> Table:
+    """Compare the chosen model with each other one, on the same songs."""
+    rows = found.compare("choice", target, about.feature_set)
+    table = Table(
+        label=f"comparisons-{target}",
+        caption=f"Differences, {target}: the chosen model less each other one on "
+        f"{about.feature_set}, on the same bootstrap samples of the songs; p of the difference in "
+        "R2, adjusted for the number of rows (Holm).",
+        header=["Chosen", "less", "R2", "tau", "p"],
+    )
+    for number, (_, row) in enumerate(rows.iterrows()):
+        names = ["" if number else row["model"], row["other"]]
+        table.rows.append(Row([*names, *_show_differences(row)]))
+    return table
+
+
+def build_attention_table(found: Evaluation, target: str, about: Circumstances) -> Table:
+    """Compare attentive models with what their attention might be replaced by."""
+    table = Table(
+        label=f"attention-{target}",
+        caption=f"Does attention help, {target}? Attentive models on {about.feature_set} less the "
+        "same network with uniform weights (UniformAT), reading in both directions instead "
+        "(BiLSTM), without a context (LSTM), and with its weights shuffled among the frames when "
+        "tested; "
+        "p of the difference in R2, adjusted for the number of rows (Holm).",
+        header=["Model", "less", "R2", "tau", "p"],
+    )
+    above = ""
+    for _, row in found.compare("attention", target, about.feature_set).iterrows():
+        name = "" if row["model"] == above else row["model"]
+        other = row["other"].removeprefix(f"{row['model']}, ")
+        table.rows.append(Row([name, other, *_show_differences(row)]))
+        above = row["model"]
+    return table
+
+
+def build_calibration_table(found: Evaluation, about: Circumstances) -> Table:
+    """Tell how far predictions spread, and how well they follow the movement within a clip."""
+    table = Table(
+        label="calibration",
+        caption=f"Dynamics and calibration of the models chosen of each kind on "
+        f"{about.feature_set}. Within: correlation of prediction and truth within a clip, mean "
+        "over clips. Spread: standard deviation of the predictions in units of the truth's. "
+        "Slope: of truth on prediction, 1 if calibrated. Bias: mean error.",
+        header=["Target", "Model", "Within", "Spread", "Slope", "Bias"],
+    )
+    for target in TARGETS:
+        rows = found.select(target, about.feature_set, "model")
+        kinds = rows["model"].map(name_kind)
+        best = [choose_best(rows[kinds == kind]) for kind in dict.fromkeys(kinds)]
+        references = found.select(target, about.feature_set, "reference")
+        hearing = references[references["model"].isin(["Ridge", "SVR"])]
+        shown = [*best, *(row for _, row in hearing.iterrows())]
+        for number, row in enumerate(shown):
+            scores = [show_score(row, name) for name in ("within_r", "spread", "slope", "bias")]
+            role = "ours" if row["kind"] == "model" else "reference"
+            table.rows.append(Row(["" if number else target, row["model"], *scores], role))
+    return table
+
+
+def build_group_table(found: Evaluation, about: Circumstances) -> Table:
+    """Score the chosen models on the songs of each genre, and of artists heard and unheard."""
+    table = Table(
+        label="groups",
+        caption=f"Groups of songs: the chosen models on {about.feature_set}, by genre and by "
+        "whether another song of the artist could be learnt from. R2 is about the mean of the "
+        f"group, and left out below {FEWEST_SONGS} songs.",
+        header=["Target", "Model", "Songs", "#", "R2", "MAE", "Bias"],
+    )
+    groups = found.groups[found.groups["feature_set"] == about.feature_set]
+    for target in TARGETS:
+        for number, (_, row) in enumerate(groups[groups["target"] == target].iterrows()):
+            names = ["", ""] if number else [target, row["model"]]
+            artist = f"artist {row['group']}" if row["division"] == "artist" else row["group"]
+            r2 = show_score(row, "r2") if row["n_clips"] >= FEWEST_SONGS else Score(float("nan"))
+            scores = [r2, show_score(row, "mae"), show_score(row, "bias")]
+            table.rows.append(Row([*names, artist, int(row["n_clips"]), *scores]))
+    return table
+
+
+def _show_differences(row: pd.Series) -> list[Score]:
+    return [
+        show_score(row, "r2_difference"),
+        show_score(row, "tau_difference"),
+        Score(row["p_adjusted"], digits=3),
+    ]

@@ -1,0 +1,164 @@
+"""What every model is compared with is what it says, and hears no more than it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+
+from emotrace import TARGETS
+from emotrace.training.references import REFERENCES, pool_features, predict_references
+from emotrace.training.sequences import Sequences
+
+N_CLIPS, N_FEATURES = 60, 5
+PROTOCOL = {"name": "official", "folds": 3, "validation_share": 0.3}
+GENRES = ("Folk", "Jazz", "Rock")
+
+
+def make_corpus() -> tuple[Sequences, pd.DataFrame]:
+    """Make up clips of 5 to 8 frames by artists with two clips, whose mean follows a feature."""
+    random = np.random.default_rng(3)
+    numbers = np.arange(N_CLIPS)
+    valid = np.arange(8) < (5 + numbers % 4)[:, None]
+    artists = random.normal(0, 0.25, (N_CLIPS // 2, N_FEATURES))
+    levels = artists[numbers // 2] + random.normal(0, 0.15, (N_CLIPS, N_FEATURES))
+    features = levels[:, None] + random.normal(0, 0.05, (N_CLIPS, 8, N_FEATURES))
+    labels = np.stack([levels[:, 0], 0.5 * levels[:, 1] - levels[:, 2]], axis=-1)[:, None]
+    labels = labels + 0.01 * np.arange(8)[:, None] + random.normal(0, 0.02, (N_CLIPS, 8, 2))
+    clip_ids = [f"clip {number:02}" for number in numbers]
+    sequences = Sequences(
+        clip_ids=clip_ids,
+        times=np.where(valid, 15 + 0.5 * np.arange(8), 0.0),
+        valid=valid,
+        features=np.where(valid[..., None], features, 0.0).astype(np.float32),
+        labels=np.where(valid[..., None], labels, 0.0).astype(np.float32),
+    )
+    clips = pd.DataFrame(
+        {
+            "clip_id": clip_ids,
+            "artist": [f"artist {number // 2}" for number in numbers],
+            "genre": [GENRES[number % 3] for number in numbers],
+            "split": np.where(numbers % 4, "development", "evaluation"),
+        }
+    )
+    return sequences, clips
+
+
+@pytest.fixture(scope="module")
+def predictions() -> pd.DataFrame:
+    return predict_references(*make_corpus(), protocol=PROTOCOL)
+
+
+def take(predictions: pd.DataFrame, reference: str, target: str) -> pd.DataFrame:
+    rows = (predictions["reference"] == reference) & (predictions["target"] == target)
+    return predictions[rows].sort_values(["clip_id", "time_s"])
+
+
+def spread_out() -> pd.DataFrame:
+    """Return labels and times of clips, one row per frame."""
+    sequences, clips = make_corpus()
+    table = [
+        (clip_id, sequences.times[row, frame], *sequences.labels[row, frame])
+        for row, clip_id in enumerate(sequences.clip_ids)
+        for frame in np.flatnonzero(sequences.valid[row])
+    ]
+    frames = pd.DataFrame(table, columns=["clip_id", "time_s", *TARGETS])
+    return frames.merge(clips, on="clip_id")
+
+
+def test_every_tested_frame_is_predicted_once_by_each(predictions: pd.DataFrame) -> None:
+    frames = spread_out()
+    tested = frames[frames["split"] == "evaluation"]
+    for reference in REFERENCES:
+        for target in TARGETS:
+            part = take(predictions, reference, target)
+            assert part["clip_id"].tolist() == tested["clip_id"].tolist()
+            np.testing.assert_allclose(part["time_s"], tested["time_s"])
+            assert part["prediction"].notna().all()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_references_without_audio_are_what_they_say(predictions: pd.DataFrame, target: str) -> None:
+    frames = spread_out()
+    training = frames[frames["split"] == "development"]
+    tested = frames[frames["split"] == "evaluation"]
+    mean = take(predictions, "Mean", target)["prediction"]
+    np.testing.assert_allclose(mean, training[target].mean(), rtol=1e-5)
+
+    oracle = tested.groupby("clip_id")[target].transform("mean")
+    np.testing.assert_allclose(
+        take(predictions, "OracleMean", target)["prediction"], oracle, rtol=1e-5
+    )
+
+    ramp = take(predictions, "Ramp", target)["prediction"].to_numpy()
+    dummies = pd.get_dummies(training["clip_id"]).to_numpy(float)  # each clip has its own level
+    design = np.column_stack([training["time_s"], dummies])
+    slope = np.linalg.lstsq(design, training[target], rcond=None)[0][0]
+    expected = training[target].mean() + slope * (tested["time_s"] - training["time_s"].mean())
+    np.testing.assert_allclose(ramp, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_artist_mean_lies_between_the_genre_and_the_artist(
+    predictions: pd.DataFrame, target: str
+) -> None:
+    frames = spread_out()
+    clips = frames.groupby(["clip_id", "artist", "genre", "split"])[target].mean().reset_index()
+    training = clips[clips["split"] == "development"]
+    found = take(predictions, "ArtistMean", target).groupby("clip_id")["prediction"].first()
+    genres = training.groupby("genre")[target].mean()
+    weights = []
+    for clip in clips[clips["split"] == "evaluation"].itertuples():
+        same = training[training["artist"] == clip.artist]
+        strays = (same[target] - same["genre"].map(genres)).mean() if len(same) else 0.0
+        moved = found[clip.clip_id] - genres[clip.genre]
+        if len(same):
+            weights.append(moved / strays)
+        else:
+            assert moved == pytest.approx(0, abs=1e-6)
+    # All artists have one training clip beside a tested one, so all are drawn alike.
+    assert np.ptp(weights) < 1e-4 and 0.2 < weights[0] < 0.95
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_regressions_learn_a_linear_rule_and_nothing_from_shuffled_labels(
+    predictions: pd.DataFrame, target: str
+) -> None:
+    frames = spread_out()
+    truth = frames.loc[frames["split"] == "evaluation", target]
+    for reference, at_least in (("Ridge", 0.9), ("SVR", 0.5)):
+        assert r2_score(truth, take(predictions, reference, target)["prediction"]) > at_least
+    assert r2_score(truth, take(predictions, "ShuffledRidge", target)["prediction"]) < 0.15
+
+
+def test_a_leak_is_what_shuffled_labels_would_find() -> None:
+    """The same clip under two ids on both sides: then even labels dealt anew can be looked up."""
+    sequences, _ = make_corpus()
+    pooled = pool_features(sequences)
+    labels = np.random.default_rng(0).permutation(sequences.labels[..., 0].mean(axis=1))
+    leaked = Ridge(1e-9).fit(pooled, labels).predict(pooled)
+    kept_apart = Ridge(1e-9).fit(pooled[::2], labels[::2]).predict(pooled[1::2])
+    assert r2_score(labels, leaked) > 0.1 > r2_score(labels[1::2], kept_apart)
+
+
+def test_tested_labels_reach_only_the_oracle(predictions: pd.DataFrame) -> None:
+    sequences, clips = make_corpus()
+    tested = (clips["split"] == "evaluation").to_numpy()
+    sequences.labels[tested] = -sequences.labels[tested] + 0.3
+    again = predict_references(sequences, clips, protocol=PROTOCOL)
+    for reference in REFERENCES:
+        for target in TARGETS:
+            same = take(again, reference, target)["prediction"].equals(
+                take(predictions, reference, target)["prediction"]
+            )
+            assert same is (reference != "OracleMean")
+
+
+def test_pooled_features_are_mean_and_deviation_of_the_frames_that_are_there() -> None:
+    sequences, _ = make_corpus()
+    for row, pooled in enumerate(pool_features(sequences)):
+        frames = sequences.features[row][sequences.valid[row]]
+        expected = [*frames.mean(axis=0), *frames.std(axis=0)]
+        np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=1e-6)

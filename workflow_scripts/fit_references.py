@@ -1,0 +1,25 @@
+"""Predict the tested clips by what every model must be compared with."""
+
+from pathlib import Path
+
+from emotrace.jobs import run_job
+
+
+def main() -> None:
+    import pandas as pd
+
+    from emotrace.provenance import digest_tables
+    from emotrace.training.references import predict_references
+    from emotrace.training.sequences import load_sequences
+
+    inputs, output = snakemake.input, snakemake.output
+    clips = pd.read_parquet(inputs.clips)
+    sequences = load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"]))
+    predictions = predict_references(sequences, clips, protocol=snakemake.params.protocol)
+    predictions.to_parquet(output.predictions, index=False)
+    Path(output.digest).write_text(f"{digest_tables(predictions)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with run_job(snakemake.log[0]):
+        main()
