@@ -27,6 +27,7 @@ from emotrace.corpus.sources import (
     list_digests,
     list_sources,
     select_audio_settings,
+    select_table_settings,
 )
 from emotrace.errors import EmotraceError
 from emotrace.planning import list_options, plan_run, refuse_unknown_clips

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,8 @@ def remove_unused(store: Store, inventory: Inventory) -> None:
     for kind in ("examinations", "features", "fits"):
         folders = [path for path in (store.root / kind).rglob("*") if path.is_dir()]
         for folder in sorted(folders, reverse=True):
-            if not any(folder.iterdir()):
-                remove_entry(folder)
+            with suppress(OSError):  # Not empty, or another's.
+                folder.rmdir()
 
 
 def _refuse_unclaimed(store: Store, products: Collection[str]) -> None:

@@ -87,9 +87,9 @@ class ManifestCorpus(CorpusSettings):
     )
     annotators: int | None = Field(
         None,
-        ge=1,
-        description="How many people annotated each clip: with the columns *_std it tells how well "
-        "the labels can be predicted at all.",
+        ge=2,
+        description="How many people annotated each clip: with the columns *_std, their sample "
+        "standard deviations, it tells how well the labels can be predicted at all.",
     )
 
     @model_validator(mode="after")
@@ -251,7 +251,14 @@ class Config(Settings):
         [
             RunBlock(
                 feature_sets=["compare"],
-                models=["LSTM_64", "AT_64", "BAT_64", "Transformer_1"],
+                models=[
+                    "LSTM_64",
+                    "AT_64",
+                    "UniformAT_64",
+                    "BiLSTM_64",
+                    "BAT_64",
+                    "Transformer_1",
+                ],
             ),
             RunBlock(feature_sets=["chroma", "cqt", "chroma_cqt", "spectral"], models=["AT_64"]),
         ],

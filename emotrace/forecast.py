@@ -38,7 +38,7 @@ OTHER_REASONS = {
         "Updated input files": "the features or the corpus have changed",
         "Input files updated by another job": "the corpus changes",
     },
-    "evaluate_models": {"Input files updated by another job": "models change"},
+    "evaluate_models": {"Input files updated by another job": "models or references change"},
 }
 """What some mean for a rule."""
 

@@ -107,7 +107,7 @@ rule build_corpus:
         mem_mb=8000,
         runtime=60,
     params:
-        corpus=corpus,
+        corpus=select_table_settings(corpus),
         frames=frames,
         sources=lambda wildcards: digest_sources(corpus),
         code=digest_code("workflow_scripts/build_corpus.py"),

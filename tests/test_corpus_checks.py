@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus.checks import find_problems, refuse_excess
+from emotrace.corpus.checks import find_problems, refuse_constant, refuse_excess
 from emotrace.corpus.examination import Examination, examine_audio
 from emotrace.errors import EmotraceError
 from emotrace.frames import FrameGrid
@@ -232,3 +232,10 @@ def test_more_than_tolerated_stops_with_the_whole_list(
         f"  clip {n} ({n}.wav): silent; no annotations" for n in range(n_excluded)
     ]
     assert lines[-1].startswith("hint: ")
+
+
+def test_a_target_that_never_varies_is_refused() -> None:
+    annotations = pd.DataFrame({"clip_id": list("aab"), "arousal": [0.1, 0.2, 0.1], "valence": 0.3})
+    with pytest.raises(EmotraceError, match=r"valence is 0\.3 at every frame(.|\n)*hint: "):
+        refuse_constant(annotations)
+    refuse_constant(annotations.assign(valence=[0.3, 0.3, 0.4]))

@@ -155,6 +155,7 @@ def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2(
         ("AT_300", 0.05, -0.04, {"AT_65", "AT_300 (tie)", "SVR"}),
         ("AT_300", 0.02, -0.04, {"AT_65", "AT_300 (better)", "SVR"}),
         ("SVR", 0.30, 0.01, {"AT_65", "AT_300", "SVR (tie)"}),
+        ("AT_300", np.nan, 0.04, {"AT_65 (best)", "AT_300", "SVR"}),
     ],
 )
 def test_best_is_marked_only_where_no_other_is_tied(

@@ -9,7 +9,7 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    from emotrace.corpus.checks import find_problems, refuse_excess
+    from emotrace.corpus.checks import find_problems, refuse_constant, refuse_excess
     from emotrace.corpus.files import join_files, read_files
     from emotrace.corpus.sources import read_corpus
     from emotrace.frames import FrameGrid
@@ -26,6 +26,7 @@ def main() -> None:
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
     annotations = annotations[annotations["clip_id"].isin(clips["clip_id"])]
     annotations = annotations.sort_values(["clip_id", "time_s"])
+    refuse_constant(annotations)
     logger.info("%d clips, %d left out", len(clips), len(excluded))
 
     columns = ["clip_id", "path", "sha256", "offset_s", "duration_s", "sample_rate", "channels"]

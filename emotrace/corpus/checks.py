@@ -55,6 +55,23 @@ def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGri
     return pd.DataFrame(rows, columns=["clip_id", "path", "reason"], dtype="str")
 
 
+def refuse_constant(annotations: pd.DataFrame) -> None:
+    """Refuse a corpus of which a target never varies.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the target.
+    """
+    for target in TARGETS:
+        if annotations[target].nunique() == 1:
+            raise EmotraceError(
+                f"annotations: {target} is {annotations[target].iloc[0]:g} at every frame of every "
+                "clip, so there is nothing to learn of it",
+                hint="look at the column of that name; both targets must be annotated",
+            )
+
+
 def _check_annotations(annotations: pd.DataFrame, grid: FrameGrid) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = defaultdict(list)
     for target in TARGETS:

@@ -77,6 +77,11 @@ def select_audio_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, **{key: corpus[key] for key in keys[name]}}
 
 
+def select_table_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of the config's block ``corpus`` what decides the corpus's tables."""
+    return {key: value for key, value in corpus.items() if key != "annotators"}
+
+
 def digest_sources(corpus: Mapping[str, Any]) -> str:
     """Digest the content of the files that describe a corpus, where they are the user's own."""
     if is_made_by_workflow(corpus):

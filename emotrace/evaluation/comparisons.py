@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from emotrace.evaluation.metrics import find_interval, resample_clips, score_clips
 
@@ -13,6 +14,19 @@ COMPARED = ("r2", "tau")
 
 SIGNIFICANT = 0.05
 """Adjusted p at or above which two models are a tie."""
+
+FEWEST_SONGS = 10
+"""Songs from which p is told. Of fewer than about 60 it is too large, which errs on the safe side:
+R2 of few songs varies so much that nothing is told apart."""
+
+CONTROLS = {"AT": ("UniformAT", "BiLSTM", "LSTM"), "BAT": ("LSTM",)}
+"""Families that differ from an attentive one in what its attention does."""
+
+
+def name_controls(model: str) -> list[str]:
+    """Name the models of the same sizes that tell what a model's attention is worth."""
+    family, _, sizes = model.partition("_")
+    return [f"{control}_{sizes}" for control in CONTROLS.get(family, ())]
 
 
 def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> dict[str, float]:
@@ -32,9 +46,9 @@ def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> 
     -------
     dict of str to float
         ``r2_difference`` (first less second) with ``_low`` and ``_high``, the same
-        for tau, and ``p``: twice the share of samples in which the R2 of the one that
-        is better is not (Efron and Tibshirani, "An Introduction to the Bootstrap",
-        1993, section 15.4), at most 1.
+        for tau, and ``p`` of the difference in R2: that of a normal distribution with
+        the bootstrap's standard error (Efron and Tibshirani, "An Introduction to the
+        Bootstrap", 1993, chapter 13); nan below `FEWEST_SONGS`.
     """
     second = second.loc[first.index]
     weights = resample_clips(len(first), n_samples)
@@ -45,10 +59,10 @@ def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> 
         row[f"{metric}_difference"] = float((found[0][metric] - found[1][metric]).item())
         low, high = find_interval(drawn[0][metric] - drawn[1][metric])
         row[f"{metric}_difference_low"], row[f"{metric}_difference_high"] = low, high
-    differences = drawn[0]["r2"] - drawn[1]["r2"]
-    contrary = min((differences <= 0).sum(), (differences >= 0).sum())
-    # One is added to both, since the scores themselves are a sample too.
-    row["p"] = min(1.0, 2 * (contrary + 1) / (n_samples + 1))
+    row["p"] = np.nan
+    if len(first) >= FEWEST_SONGS:
+        error = max(np.std(drawn[0]["r2"] - drawn[1]["r2"]), 1e-12)
+        row["p"] = float(2 * norm.sf(abs(row["r2_difference"]) / error))
     return row
 
 

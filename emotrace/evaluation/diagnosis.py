@@ -5,12 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from emotrace import TARGETS
+from emotrace.evaluation import comparisons
 from emotrace.evaluation.published import name_kind
 from emotrace.evaluation.table import Circumstances, Evaluation, Row, Score, Table, show_score
 from emotrace.evaluation.validation import choose_best
 
 FEWEST_SONGS = 10
 """Songs that a group must have for an R2: of fewer, it says more of the songs than of the model."""
+
+P_CAPTION = (
+    "p of the difference in R2, adjusted for the number of rows (Holm); left out below "
+    f"{comparisons.FEWEST_SONGS} songs"
+)
 
 
 def build_comparison_table(found: Evaluation, target: str, about: Circumstances) -> Table:
@@ -19,8 +25,8 @@ def build_comparison_table(found: Evaluation, target: str, about: Circumstances)
     table = Table(
         label=f"comparisons-{target}",
         caption=f"Differences, {target}: the chosen model less each other one on "
-        f"{about.feature_set}, on the same bootstrap samples of the songs; p of the difference in "
-        "R2, adjusted for the number of rows (Holm).",
+        f"{about.feature_set}, on the same bootstrap samples of the songs. {P_CAPTION}, and where "
+        "the tested songs chose the model.",
         header=["Chosen", "less", "R2", "tau", "p"],
     )
     for number, (_, row) in enumerate(rows.iterrows()):
@@ -33,11 +39,10 @@ def build_attention_table(found: Evaluation, target: str, about: Circumstances) 
     """Compare attentive models with what their attention might be replaced by."""
     table = Table(
         label=f"attention-{target}",
-        caption=f"Does attention help, {target}? Attentive models on {about.feature_set} less the "
-        "same network with uniform weights (UniformAT), reading in both directions instead "
-        "(BiLSTM), without a context (LSTM), and with its weights shuffled among the frames when "
-        "tested; "
-        "p of the difference in R2, adjusted for the number of rows (Holm).",
+        caption=f"Does attention help, {target}? Attentive models on {about.feature_set} less "
+        "those of the same sizes with uniform weights (UniformAT), with two directions instead "
+        "(BiLSTM) and without a context (LSTM), as far as they were trained; and less themselves "
+        f"with weights shuffled among the frames when tested. {P_CAPTION}.",
         header=["Model", "less", "R2", "tau", "p"],
     )
     above = ""

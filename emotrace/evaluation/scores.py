@@ -11,10 +11,13 @@ import pandas as pd
 
 from emotrace import TARGETS
 from emotrace.evaluation.ceiling import summarise_disagreement
-from emotrace.evaluation.comparisons import adjust_for_comparisons, compare_clips
+from emotrace.evaluation.comparisons import (
+    adjust_for_comparisons,
+    compare_clips,
+    name_controls,
+)
 from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
 from emotrace.evaluation.validation import choose_best, read_validation
-from emotrace.models import name_controls
 from emotrace.training.protocols import find_known, make_folds
 
 ANNOTATORS = "Annotators"
@@ -203,6 +206,9 @@ def compare_runs(
                 }
                 for model, other in pairs
             ]
+            if question == "choice" and (group["protocol"] == "paper").all():
+                # The choice saw the songs that are compared, so no p would be true.
+                compared = [row | {"p": float("nan")} for row in compared]
             adjusted = adjust_for_comparisons([row["p"] for row in compared])
             rows += [row | {"p_adjusted": p} for row, p in zip(compared, adjusted, strict=True)]
     return pd.DataFrame(rows)

@@ -33,7 +33,6 @@ REFERENCES = {
     "Mean": "Mean label",
     "ArtistMean": "Artist mean",
     "Ramp": "Ramp in time",
-    "ShuffledRidge": "Shuffled labels",
     "Ridge": "Ridge",
     "SVR": "SVR",
     "OracleMean": "Clip mean (oracle)",
@@ -50,9 +49,9 @@ def build_selection_table(found: Evaluation, target: str, about: Circumstances) 
     table = Table(
         label=f"model-selection-{target}",
         caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the model "
-        "with the highest R2 on the inner validation part (Validation), which is the one chosen; "
-        "best: better than all others on the tested songs; tie: not told from the chosen one. One "
-        "seed: R2 of a single seed, mean and standard deviation.",
+        f"with the highest R2 on {_name_choice(rows)} (Validation), which is chosen; best: than "
+        "all others on the tested songs; tie, better: with or than the chosen one. One seed: R2, "
+        "mean and standard deviation.",
         header=["Model", "R2", "tau", "MAE", "One seed", "Validation"],
     )
     for _, row in rows.iterrows():
@@ -134,10 +133,16 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
     return table
 
 
+def _name_choice(rows: pd.DataFrame) -> str:
+    if (rows["protocol"] == "paper").all():
+        return "the tested songs themselves, as published"
+    return "the inner validation part"
+
+
 def _find_standing(comparisons: pd.DataFrame) -> dict[str, str]:
     """Tell of each model how it stands to the chosen one: best, tie, better, or nothing to say."""
     standing = {}
-    for row in comparisons.itertuples():
+    for row in comparisons.dropna(subset="p_adjusted").itertuples():
         if row.p_adjusted >= SIGNIFICANT:
             standing[row.other] = "tie"
         else:

@@ -12,6 +12,7 @@ from emotrace.evaluation.diagnosis import (
     build_group_table,
 )
 from emotrace.evaluation.published import MARKS, find_published
+from emotrace.evaluation.scores import ANNOTATORS
 from emotrace.evaluation.selection import (
     build_best_table,
     build_feature_table,
@@ -67,11 +68,12 @@ def write_note(found: Evaluation, about: Circumstances) -> str:
             f"Where truth or prediction never moves, tau counts as 0: {n_constant} of the "
             f"{metrics['n_clips'].sum()} predictions of a clip by a model."
         )
+    ceiling = (found.metrics["model"] == ANNOTATORS).any()
     sentences.append(
         "References: without audio, the mean label of the training clips, the artist's mean drawn "
-        "to the genre's, a ramp in time; a regression of shuffled labels; ridge and support-vector "
-        "regression of clip means; each clip's true mean; and what the annotators' disagreement "
-        "leaves to predict."
+        "to the genre's, a ramp in time; ridge and support-vector regression of clip means; each "
+        "clip's true mean"
+        + ("; what the annotators' disagreement leaves to predict." if ceiling else ".")
     )
     if about.has_published:
         sentences.append(

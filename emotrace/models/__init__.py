@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-CONTROLS = {"AT": ("UniformAT", "BiLSTM", "LSTM"), "BAT": ("LSTM",)}
-"""Families that differ from an attentive one in what its attention does."""
-
-
-def name_controls(name: str) -> list[str]:
-    """Name the models of the same sizes that tell what a model's attention is worth."""
-    family, _, sizes = name.partition("_")
-    return [f"{control}_{sizes}" for control in CONTROLS.get(family, ())]
-
-
 def list_families() -> list[str]:
     """Return the names of all model families, the capitalised files of this folder."""
     return sorted(file.stem for file in Path(__file__).parent.glob("[A-Z]*.py"))
