@@ -48,10 +48,10 @@ def build_selection_table(found: Evaluation, target: str, about: Circumstances) 
     standing = _find_standing(found.compare("choice", target, about.feature_set))
     table = Table(
         label=f"model-selection-{target}",
-        caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the model "
-        f"with the highest R2 on {_name_choice(rows)} (Validation), which is chosen; best: than "
-        "all others on the tested songs; tie, better: with or than the chosen one. One seed: R2, "
-        "mean and standard deviation.",
+        caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the chosen "
+        f"one, with the highest R2 on {_name_choice(rows)} (Validation). Best: better than all "
+        "others on the tested songs; tie: not told from the chosen one. One seed: R2, mean and "
+        "standard deviation.",
         header=["Model", "R2", "tau", "MAE", "One seed", "Validation"],
     )
     for _, row in rows.iterrows():
