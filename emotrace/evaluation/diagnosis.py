@@ -7,6 +7,7 @@ import pandas as pd
 from emotrace import TARGETS
 from emotrace.evaluation import comparisons
 from emotrace.evaluation.published import name_kind
+from emotrace.evaluation.scores import HEARING
 from emotrace.evaluation.table import Circumstances, Evaluation, Row, Score, Table, show_score
 from emotrace.evaluation.validation import choose_best
 
@@ -69,7 +70,7 @@ def build_calibration_table(found: Evaluation, about: Circumstances) -> Table:
         kinds = rows["model"].map(name_kind)
         best = [choose_best(rows[kinds == kind]) for kind in dict.fromkeys(kinds)]
         references = found.select(target, about.feature_set, "reference")
-        hearing = references[references["model"].isin(["Ridge", "SVR"])]
+        hearing = references[references["model"].isin(HEARING)]
         shown = [*best, *(row for _, row in hearing.iterrows())]
         for number, row in enumerate(shown):
             scores = [show_score(row, name) for name in ("within_r", "spread", "slope", "bias")]

@@ -17,6 +17,7 @@ from emotrace.evaluation.published import (
     mark_published,
     name_kind,
 )
+from emotrace.evaluation.scores import HEARING
 from emotrace.evaluation.table import (
     METRICS_SHOWN,
     Cell,
@@ -125,7 +126,7 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
             table.rows.extend(_show_published(published, best, about, names))
         for name, row in _list_references(found, target, feature_set):
             shown = Row(["", "", name, *show_scores(row)], "reference")
-            if row["model"] in ("Ridge", "SVR"):
+            if row["model"] in HEARING:
                 table.rows.append(shown)
             elif feature_set == about.feature_set:
                 deaf[name] = shown
