@@ -1,4 +1,4 @@
-"""Draw arousal and valence over time: truth, best model, baseline."""
+"""Draw arousal and valence over time: truth, chosen model, baseline."""
 
 from emotrace.jobs import run_job
 

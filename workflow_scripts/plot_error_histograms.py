@@ -1,4 +1,4 @@
-"""Draw how the clips' errors are distributed, best model beside baseline."""
+"""Draw how the clips' errors are distributed, chosen model beside baseline."""
 
 from emotrace.jobs import run_job
 

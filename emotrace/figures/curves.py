@@ -1,4 +1,4 @@
-"""Curves of arousal and valence over time: truth, best model, baseline."""
+"""Curves of arousal and valence over time: truth, chosen model, baseline."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_curves(
     clips : sequence of CurveClip
         One to six.
     best_labels : mapping of str to str
-        Name of the best model for "arousal" and for "valence", such as "AT_64 on compare".
+        Name of the chosen model for "arousal" and for "valence", such as "AT_64 on compare".
     baseline_label : str
         Name of the baseline.
 
@@ -136,6 +136,6 @@ def _add_legend(
         band = Patch(facecolor=SPREAD, alpha=0.55, linewidth=0)
         entries["± one standard deviation of the annotators"] = band
     best = name_models(best_labels, separator=",\n")
-    entries[f"best model: {best}"] = Line2D([], [], **BEST_STYLE)
+    entries[f"chosen model: {best}"] = Line2D([], [], **BEST_STYLE)
     entries[f"baseline: {baseline_label}"] = Line2D([], [], **BASELINE_STYLE)
     figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)

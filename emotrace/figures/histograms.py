@@ -1,4 +1,4 @@
-"""Histograms of the error per clip, best model beside baseline."""
+"""Histograms of the error per clip, chosen model beside baseline."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_error_histograms(errors: Mapping[str, TargetErrors]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Rows arousal and valence, columns best model and baseline; all four panels share their
+        Rows arousal and valence, columns chosen model and baseline; all four panels share their
         bins and both axes.
     """
     figure = Figure(figsize=(PAGE_WIDTH, 4.3), layout="constrained")
@@ -59,7 +59,7 @@ def draw_error_histograms(errors: Mapping[str, TargetErrors]) -> Figure:
         each = errors[target]
         _draw_panel(row[0], each.best, edges, BEST)
         _draw_panel(row[1], each.baseline, edges, BASELINE)
-        row[0].set_title(_make_title(target, "best model", each.best_label, each.best))
+        row[0].set_title(_make_title(target, "chosen model", each.best_label, each.best))
         row[1].set_title(_make_title(target, "baseline", each.baseline_label, each.baseline))
         row[0].set_ylabel("clips")
     for axes in grid[-1]:
