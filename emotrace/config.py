@@ -257,6 +257,7 @@ class Config(Settings):
                     "UniformAT_64",
                     "BiLSTM_64",
                     "BAT_64",
+                    "TwoLevel_64",
                     "Transformer_1",
                 ],
             ),

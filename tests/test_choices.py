@@ -10,7 +10,7 @@ import pytest
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
-from emotrace.evaluation.choices import choose_examples, spread_clips
+from emotrace.evaluation.choices import ATTENTIVE, choose_examples, spread_clips
 from emotrace.evaluation.validation import choose_best
 
 QUADRANTS = {"happy": (1, 1), "angry": (1, -1), "calm": (-1, 1), "sad": (-1, -1)}
@@ -51,6 +51,7 @@ def make_metrics() -> pd.DataFrame:
         ("chroma", "AT_8_8", 0.4, 0.7),
         ("compare", "AT_32", 0.99, 0.99),
         ("compare", "BAT_32", 0.98, 0.98),
+        ("compare", "TwoLevel_8", 0.97, 0.97),
     ]
     rows = []
     for feature_set, model, validation_r2, r2 in scores:
@@ -125,12 +126,17 @@ def test_the_best_row_is_that_of_the_highest_validation_r2() -> None:
 
 @pytest.mark.parametrize(
     ("trained", "keys"),
-    [(["LSTM_8"], []), (["LSTM_8", "AT_16"], ["AT"]), (["BAT_32"], ["BAT"])],
+    [
+        (["LSTM_8"], []),
+        (["LSTM_8", "AT_16"], ["AT"]),
+        (["BAT_32"], ["BAT"]),
+        (["TwoLevel_8"], ["TwoLevel"]),
+    ],
 )
 def test_no_key_for_a_family_that_was_not_trained(trained: list[str], keys: list[str]) -> None:
     metrics = make_metrics()
     metrics = metrics[metrics["model"].isin(trained)].assign(feature_set="chroma")
     examples = choose(metrics=metrics)
-    assert [key for key in ("AT", "BAT") if key in examples] == keys
+    assert [key for key in ATTENTIVE if key in examples] == keys
     for key in keys:
         assert examples[key] == dict.fromkeys(TARGETS, trained[-1])

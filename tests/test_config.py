@@ -156,3 +156,5 @@ def test_conda_files_hold_the_pinned_versions() -> None:
     for path in sorted(ROOT.glob("envs/*.yaml")):
         for requirement in read_yaml(path)["dependencies"][-1]["pip"]:
             assert requirement == pinned[requirement.split("==")[0]], path.name
+    weights = (ROOT / "envs/weights.txt").read_text().splitlines()[-1]
+    assert f"--no-deps {weights}\n" in (ROOT / "envs/audio.post-deploy.sh").read_text()

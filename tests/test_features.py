@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import librosa
@@ -9,17 +10,29 @@ import numpy as np
 import opensmile
 import pytest
 import soundfile
+import torch
 from librosa import feature
+from torch import Tensor
+from torch.nn import functional
 
+from emotrace.errors import EmotraceError
 from emotrace.features import list_feature_sets, load_feature_set
 from emotrace.features.clip import ClipFrames, Request, extract_clip
+from emotrace.features.musicnn_weights import read_weights
 from emotrace.features.sound import Sound
 from emotrace.frames import FrameGrid
 
 RATE = 44_100
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
 OVERLAPPING = FrameGrid(window_s=1.0, hop_s=0.5)
-SIZES = {"compare": 6373, "chroma": 24, "cqt": 252, "chroma_cqt": 276, "spectral": 197}
+SIZES = {
+    "compare": 6373,
+    "chroma": 24,
+    "cqt": 252,
+    "chroma_cqt": 276,
+    "musicnn": 753,
+    "spectral": 197,
+}
 
 
 def compose(seconds: float) -> np.ndarray:
@@ -142,13 +155,15 @@ def compute_spectral(y: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def average(fine: np.ndarray, grid: FrameGrid, n_frames: int) -> list[float]:
+def average(
+    fine: np.ndarray, grid: FrameGrid, n_frames: int, step_s: float = 512 / RATE
+) -> list[float]:
     """Average over each window, one value after the other."""
     means = []
     for frame in range(n_frames):
         start = frame * grid.hop_s
         inside = [
-            value for i, value in enumerate(fine) if start <= i * 512 / RATE < start + grid.window_s
+            value for i, value in enumerate(fine) if start <= i * step_s < start + grid.window_s
         ]
         means.append(sum(inside) / len(inside))
     return means
@@ -218,6 +233,75 @@ def test_compare_means_are_those_of_the_descriptors_in_each_window(
             mean = descriptors.loc[inside, name].mean()
             # One descriptor more or less changes the mean by some 1e-3.
             assert columns[f"{name}_amean"][frame] == pytest.approx(mean, rel=1e-5), name
+
+
+def run_musicnn(spectrum: np.ndarray) -> np.ndarray:
+    """Run the published layers, with torch's convolutions, ``(moments, 753)``."""
+    weights = {key: torch.tensor(value) for key, value in read_weights().items()}
+
+    def normalise(values: Tensor, number: int) -> Tensor:
+        name = f"batch_normalization_{number}" if number else "batch_normalization"
+        kinds = ("moving_mean", "moving_variance", "gamma", "beta")
+        return functional.batch_norm(values, *(weights[f"{name}/{k}"] for k in kinds), eps=1e-3)
+
+    def convolve(values: Tensor, number: int) -> Tensor:
+        """Map (1, 1, moments, bands) to (1, 1, moments, filters)."""
+        name = f"conv2d_{number}" if number else "conv2d"
+        kernel = weights[f"{name}/kernel"][:, :, None].permute(3, 2, 0, 1)
+        length = kernel.shape[2]
+        padded = functional.pad(values, (0, 0, (length - 1) // 2, length // 2))
+        response = functional.relu(functional.conv2d(padded, kernel, weights[f"{name}/bias"]))
+        return normalise(response, number + 1).amax(dim=3)[:, None].transpose(2, 3)
+
+    heard = normalise(torch.tensor(spectrum)[None, None], 0)
+    found = torch.cat([convolve(heard, number) for number in range(5)], dim=3)
+    first = convolve(found, 5)
+    second = convolve(first, 6) + first
+    third = convolve(second, 7) + second
+    return torch.cat([found, first, second, third], dim=3)[0, 0].numpy()
+
+
+@pytest.mark.parametrize("grid", [GRID, OVERLAPPING], ids=["paper", "overlapping"])
+def test_musicnn_is_the_mean_of_what_the_published_layers_compute(
+    samples: np.ndarray, grid: FrameGrid
+) -> None:
+    slow = librosa.resample(samples, orig_sr=RATE, target_sr=16_000)
+    mel = feature.melspectrogram(y=slow, sr=16_000, n_fft=512, hop_length=256, n_mels=96)
+    fine = run_musicnn(np.log10(1 + 1e4 * mel.T)).T
+    sound = place(samples, grid)
+    columns = extract("musicnn", sound)
+    assert list(columns)[407:409] == ["timbral_407", "temporal_0"]
+    for values, expected in zip(columns.values(), fine, strict=True):
+        means = average(expected, grid, sound.n_frames, step_s=0.016)
+        np.testing.assert_allclose(values, means, rtol=1e-3, atol=1e-3)
+
+
+def test_musicnns_weights_are_read_from_their_places() -> None:
+    weights = read_weights()
+    variances = [weights[name] for name in weights if name.endswith("moving_variance")]
+    # Of what a rectifier lets through; elsewhere in the file values are of both signs.
+    means = [weights[f"batch_normalization_{number}/moving_mean"] for number in range(1, 9)]
+    assert all((values > 0).all() for values in variances)
+    assert all((values >= 0).all() for values in means)
+    assert sum(len(values) for values in means) == 753
+
+
+def test_missing_or_other_weights_end_in_a_hint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Distribution:
+        def locate_file(self, name: str) -> Path:
+            return tmp_path / name
+
+    monkeypatch.setattr(metadata, "distribution", lambda name: Distribution())
+    with pytest.raises(EmotraceError, match="weights of musicnn are not installed") as error:
+        read_weights()
+    assert "pip install --no-deps" in str(error.value)
+    file = tmp_path / "musicnn/MSD_musicnn/.data-00000-of-00001"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(9_465_596))
+    with pytest.raises(EmotraceError, match="holds other weights than musicnn 0.1.0"):
+        read_weights()
 
 
 # The grid of frames.

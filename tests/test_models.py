@@ -19,7 +19,16 @@ from emotrace.models.layers import (
     shuffle_attention,
 )
 
-FAMILIES = ["LSTM_5", "AT_5", "BAT_5", "UniformAT_5", "BiLSTM_5", "Transformer_1"]
+FAMILIES = [
+    "LSTM_5",
+    "AT_5",
+    "BAT_5",
+    "TwoLevel_5",
+    "UniformAT_5",
+    "UniformTwoLevel_5",
+    "BiLSTM_5",
+    "Transformer_1",
+]
 N_FEATURES = 6
 
 
@@ -131,12 +140,14 @@ def test_only_attention_over_the_whole_clip_sees_the_future(name: str, causal: b
         assert not torch.isclose(weights_before[:, :frame], weights_after[:, :frame]).all()
 
 
-def write_outputs(weights: dict[str, np.ndarray], states: np.ndarray) -> list[float]:
+def write_outputs(
+    weights: dict[str, np.ndarray], states: np.ndarray, output: str = "output"
+) -> list[float]:
     """Compute y from states, ``(frames, values)``, and the previous y."""
     outputs, previous = [], 0.0
     for state in states:
-        previous = weights["output.linear.weight"][0] @ [*state, previous]
-        previous += weights["output.linear.bias"][0]
+        previous = weights[f"{output}.linear.weight"][0] @ [*state, previous]
+        previous += weights[f"{output}.linear.bias"][0]
         outputs.append(previous)
     return outputs
 
@@ -167,7 +178,41 @@ def test_controls_differ_from_attention_in_one_thing(sizes: str) -> None:
     np.testing.assert_allclose(predictions[0].detach().numpy(), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["AT_5", "BAT_5"])
+@pytest.mark.parametrize(("name", "units"), [("TwoLevel_5", [5]), ("TwoLevel_5_4_3", [4, 3])])
+@pytest.mark.parametrize("uniform", [False, True])
+def test_two_levels_are_a_weighted_regression_and_a_movement_around_it(
+    name: str, units: list[int], uniform: bool
+) -> None:
+    model = build_random(f"Uniform{name}" if uniform else name).double()
+    features, valid = draw_clips(9)
+    predictions, alphas = model(features.double(), valid)
+    weights = {key: value.numpy() for key, value in model.state_dict().items()}
+    clip = features[0].double().numpy()
+    small = np.tanh(clip @ weights["bottleneck.1.weight"].T + weights["bottleneck.1.bias"])
+
+    scores = [0.0 if uniform else weights["score.weight"][0] @ frame for frame in small]
+    shares = [math.exp(score) / sum(math.exp(other) for other in scores) for score in scores]
+    mean = sum(share * frame for share, frame in zip(shares, clip, strict=True))
+    level = weights["level.1.weight"][0] @ mean * 4 / math.sqrt(N_FEATURES)
+    level += weights["level.1.bias"][0]
+
+    before, after = small, small[::-1]
+    for layer in range(len(units)):
+        before = run_lstm(weights, layer, before, "forwards")
+        after = run_lstm(weights, layer, after, "backwards")
+    states = np.hstack([before, after[::-1]])
+    assert states.shape == (9, 2 * units[-1])
+    movement = np.array(write_outputs(weights, states, "movement"))
+    expected = level + movement - movement.mean()
+    np.testing.assert_allclose(predictions[0].detach().numpy(), expected, rtol=1e-9)
+    if uniform:
+        assert alphas is None
+    else:
+        expected_alphas = np.broadcast_to(shares, (9, 9))
+        np.testing.assert_allclose(alphas[0].detach().numpy(), expected_alphas, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["AT_5", "BAT_5", "TwoLevel_5"])
 def test_shuffled_attention_deals_each_frames_weights_to_the_frames_it_may_see(name: str) -> None:
     model = build_random(name)
     clips = draw_clips(9, 6)
@@ -188,7 +233,9 @@ def test_shuffled_attention_deals_each_frames_weights_to_the_frames_it_may_see(n
     assert not torch.isclose(predictions[:, frame:6], shuffled_predictions[:, frame:6]).any()
 
 
-@pytest.mark.parametrize("name", ["LSTM_5", "UniformAT_5", "BiLSTM_5", "Transformer_1"])
+@pytest.mark.parametrize(
+    "name", ["LSTM_5", "UniformAT_5", "UniformTwoLevel_5", "BiLSTM_5", "Transformer_1"]
+)
 def test_models_without_their_own_attention_cannot_be_shuffled(name: str) -> None:
     with shuffle_attention(build_random(name), seed=1) as is_shuffled:
         assert not is_shuffled

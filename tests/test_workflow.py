@@ -23,7 +23,10 @@ from tests.workflow import ROOT, list_jobs, run_snakemake, succeed
 
 DEMO: dict[str, Any] = {
     "runs": [
-        {"feature_sets": ["compare"], "models": ["LSTM_64", "AT_64", "BAT_64", "Transformer_1"]},
+        {
+            "feature_sets": ["compare"],
+            "models": ["LSTM_64", "AT_64", "BAT_64", "TwoLevel_64", "Transformer_1"],
+        },
         {"feature_sets": ["chroma"], "models": ["AT_64"]},
     ],
     "seeds": [1],
@@ -47,7 +50,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_promised_is_there(demo: Path) -> None:
     figures = ["curves", "error_histograms", "chromagrams", "attended_frames"]
-    figures += ["attention_maps_AT", "attention_maps_BAT"]
+    figures += [f"attention_maps_{family}" for family in ("AT", "BAT", "TwoLevel")]
     results = demo / "results"
     for figure in figures:
         assert (results / f"figures/{figure}.png").stat().st_size > 10_000

@@ -14,7 +14,7 @@ from emotrace.errors import EmotraceError
 from emotrace.evaluation.validation import choose_best
 from emotrace.models import parse_model_name
 
-ATTENTIVE = ("AT", "BAT")
+ATTENTIVE = ("AT", "BAT", "TwoLevel")
 """Families whose attention is drawn."""
 
 
@@ -47,9 +47,10 @@ def choose_examples(
     Returns
     -------
     dict
-        ``clips``: the clips; ``baseline``: the model; ``best``, ``AT`` and ``BAT``:
-        for each target the model of any family, and of these two, that the inner
-        validation part chose (no key for a family that was not trained).
+        ``clips``: the clips; ``baseline``: the model; ``best`` and the
+        families of `ATTENTIVE`: for each target the model of any family, and of each
+        of these, that the inner validation part chose (no key for a family that was
+        not trained).
 
     Raises
     ------

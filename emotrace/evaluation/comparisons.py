@@ -19,7 +19,11 @@ FEWEST_SONGS = 10
 """Songs from which p is told. Of fewer than about 60 it is too large, which errs on the safe side:
 R2 of few songs varies so much that nothing is told apart."""
 
-CONTROLS = {"AT": ("UniformAT", "BiLSTM", "LSTM"), "BAT": ("LSTM",)}
+CONTROLS = {
+    "AT": ("UniformAT", "BiLSTM", "LSTM"),
+    "BAT": ("LSTM",),
+    "TwoLevel": ("UniformTwoLevel",),
+}
 """Families that differ from an attentive one in what its attention does."""
 
 

@@ -86,19 +86,21 @@ class Sound:
             C=self.constant_q, sr=self.sample_rate, bins_per_octave=BINS_PER_OCTAVE
         )
 
-    def average_frames(self, fine: np.ndarray) -> np.ndarray:
+    def average_frames(self, fine: np.ndarray, *, step_s: float | None = None) -> np.ndarray:
         """Average fine-grained values over each frame's window.
 
         Parameters
         ----------
         fine : numpy.ndarray, shape (features, fine frames)
-            Value i belongs to the time ``i * HOP_LENGTH / sample_rate``.
+            Value i belongs to the time ``i * step_s``.
+        step_s : float, optional
+            Seconds from one value to the next; those of `HOP_LENGTH` samples where not given.
 
         Returns
         -------
         numpy.ndarray, shape (frames, features), float32
         """
-        times = np.arange(fine.shape[1]) * (HOP_LENGTH / self.sample_rate)
+        times = np.arange(fine.shape[1]) * (step_s or HOP_LENGTH / self.sample_rate)
         starts = np.arange(self.n_frames) * self.grid.hop_s
         first = np.searchsorted(times, starts)
         last = np.searchsorted(times, starts + self.grid.window_s)
