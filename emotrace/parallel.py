@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from collections import deque
@@ -115,6 +116,9 @@ def _start_workers(n_workers: int, memory_mb: int) -> Iterator[Any]:
     # What goes wrong arrives as an exception; Dask's own lines would drown it.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+    # What the environment says already comes before what Dask is told, and Snakemake lets it say
+    # that each process has as many threads as the job.
+    os.environ.update(environment)
     dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
     cluster = LocalCluster(
         n_workers=n_workers,

@@ -64,12 +64,14 @@ class Layer:
         """
         length, bands, filters = self.kernel.shape
         padded = np.pad(values, (((length - 1) // 2, length // 2), (0, 0)))
+        windows = sliding_window_view(padded, length, axis=0)  # (moments, all bands, length)
         weights = self.kernel.transpose(1, 0, 2).reshape(bands * length, filters)
-        highest = np.full((len(values), filters), -np.inf, dtype=np.float32)
-        lowest = np.full((len(values), filters), np.inf, dtype=np.float32)
+        heard = np.empty((len(values), bands, length), dtype=np.float32)
+        response = np.empty((len(values), filters), dtype=np.float32)
+        highest, lowest = np.full_like(response, -np.inf), np.full_like(response, np.inf)
         for band in range(values.shape[1] - bands + 1):
-            windows = sliding_window_view(padded[:, band : band + bands], length, axis=0)
-            response = windows.reshape(len(values), -1) @ weights
+            np.copyto(heard, windows[:, band : band + bands])
+            np.matmul(heard.reshape(len(values), -1), weights, out=response)
             np.maximum(highest, response, out=highest)
             np.minimum(lowest, response, out=lowest)
         # A negative factor of the normalisation makes the weakest response the strongest.
