@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from emotrace.models import build_model
 from emotrace.models.layers import shuffle_attention
+from emotrace.training.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,7 +56,12 @@ class Fitted:
 
 
 def fit_model(
-    name: str, fit: Part, validation: Part, settings: Mapping[str, Any], seed: int
+    name: str,
+    fit: Part,
+    validation: Part,
+    settings: Mapping[str, Any],
+    seed: int,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Fit a model until the validation error no longer falls.
 
@@ -66,41 +75,23 @@ def fit_model(
         The fields of `emotrace.config.TrainingSettings`.
     seed : int
         Draws the weights, the order of the clips and what dropout removes.
+    checkpoint : Checkpoint, optional
+        Where an interrupted fit goes on; on the CPU it ends as if it had not been.
 
     Returns
     -------
     Fitted
     """
-    torch.manual_seed(seed)
-    model = build_model(
-        name,
-        fit.features.shape[-1],
-        dropout=settings["dropout"],
-        feedback=settings["feedback"],
-    ).to(fit.features.device)
-    optimiser = _build_optimiser(model, settings)
-    order = torch.Generator().manual_seed(seed)
-    fitted = Fitted(model)
-    stopper = _Stopper(settings["patience"], settings["min_improvement"])
-    best_weights: dict[str, Tensor] = {}
-    for epoch in range(1, settings["max_epochs"] + 1):
-        fit_loss = _run_epoch(model, fit, optimiser, settings["batch_size"], order)
-        predictions, _ = predict(model, validation)
-        loss, r2 = _score(predictions, validation)
-        fitted.history.append(
-            {
-                "epoch": epoch,
-                "fit_loss": fit_loss,
-                "validation_loss": loss,
-                "validation_r2": r2,
-            }
-        )
-        if fitted.best["epoch"] == epoch:
-            best_weights = {key: value.clone() for key, value in model.state_dict().items()}
-        if stopper.is_over(loss):
-            break
-    model.load_state_dict(best_weights)
-    return fitted
+    training = _Training(name, fit, settings, seed)
+    if checkpoint and (state := checkpoint.load(training.device)):
+        training.restore(state)
+        logger.info("going on after epoch %d", training.fitted.history[-1]["epoch"])
+    while not training.is_over:
+        training.run_epoch(fit, validation)
+        if checkpoint and checkpoint.is_due():
+            checkpoint.save(training.describe(), training.device)
+    training.fitted.model.load_state_dict(training.best_weights)
+    return training.fitted
 
 
 def predict_shuffled(model: nn.Module, part: Part, seed: int) -> Tensor:
@@ -168,6 +159,65 @@ class _Stopper:
         else:
             self.waited += 1
         return self.waited >= self.patience
+
+
+class _Training:
+    """All that changes from epoch to epoch."""
+
+    def __init__(self, name: str, fit: Part, settings: Mapping[str, Any], seed: int) -> None:
+        torch.manual_seed(seed)
+        self.settings = settings
+        self.device = fit.features.device
+        model = build_model(
+            name,
+            fit.features.shape[-1],
+            dropout=settings["dropout"],
+            feedback=settings["feedback"],
+        ).to(self.device)
+        self.fitted = Fitted(model)
+        self.optimiser = _build_optimiser(model, settings)
+        self.order = torch.Generator().manual_seed(seed)
+        self.stopper = _Stopper(settings["patience"], settings["min_improvement"])
+        self.best_weights: dict[str, Tensor] = {}
+        self.is_over = False
+
+    def run_epoch(self, fit: Part, validation: Part) -> None:
+        model, history = self.fitted.model, self.fitted.history
+        epoch = len(history) + 1
+        fit_loss = _run_epoch(model, fit, self.optimiser, self.settings["batch_size"], self.order)
+        predictions, _ = predict(model, validation)
+        loss, r2 = _score(predictions, validation)
+        history.append(
+            {"epoch": epoch, "fit_loss": fit_loss, "validation_loss": loss, "validation_r2": r2}
+        )
+        if self.fitted.best["epoch"] == epoch:
+            self.best_weights = {key: value.clone() for key, value in model.state_dict().items()}
+        self.is_over = self.stopper.is_over(loss) or epoch == self.settings["max_epochs"]
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "weights": self.fitted.model.state_dict(),
+            "best_weights": self.best_weights,
+            "optimiser": self.optimiser.state_dict(),
+            "history": self.fitted.history,
+            "stopper": [self.stopper.lowest, self.stopper.waited],
+            "order": self.order.get_state(),
+            "random": torch.get_rng_state(),
+            "random_gpu": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "is_over": self.is_over,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.fitted.model.load_state_dict(state["weights"])
+        self.best_weights = state["best_weights"]
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.fitted.history = state["history"]
+        self.stopper.lowest, self.stopper.waited = state["stopper"]
+        self.order.set_state(state["order"].cpu())
+        torch.set_rng_state(state["random"].cpu())
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_gpu"].cpu())
+        self.is_over = state["is_over"]
 
 
 def _build_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:

@@ -25,6 +25,7 @@ from emotrace.training.fitting import Fitted, Part, fit_model, predict, predict_
 from emotrace.training.normalisation import Normalisation, fit_normalisation
 
 if TYPE_CHECKING:
+    from emotrace.training.checkpoint import Checkpoint
     from emotrace.training.protocols import Fold
     from emotrace.training.sequences import Sequences
 
@@ -142,6 +143,7 @@ def run_fit(
     *,
     settings: Mapping[str, Any],
     seed: int,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Fit a model and predict the test clips.
 
@@ -157,9 +159,11 @@ def run_fit(
     settings : mapping
         The fields of `emotrace.config.TrainingSettings`.
     seed : int
+    checkpoint : Checkpoint, optional
+        See `emotrace.training.fitting.fit_model`.
     """
     fit, validation, test = data.parts[target]
-    fitted = fit_model(name, fit, validation, settings, seed)
+    fitted = fit_model(name, fit, validation, settings, seed, checkpoint)
     predictions, weights = predict(fitted.model, test)
     shuffled = predict_shuffled(fitted.model, test, seed)
     return Fit(

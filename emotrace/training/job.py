@@ -19,11 +19,18 @@ from emotrace import TARGETS
 from emotrace.errors import EmotraceError
 from emotrace.provenance import digest_tables, refuse_changed_code
 from emotrace.store import Store, remove_entry
+from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.identity import list_code
 from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
-from emotrace.training.store import FitStore, link_weights, read_fit, write_fit
+from emotrace.training.store import (
+    FitStore,
+    link_weights,
+    name_checkpoint,
+    read_fit,
+    write_fit,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -154,11 +161,19 @@ def _make_fits(
         if prepared is None or prepared[0] is not planned.fold:
             prepared = planned.fold, prepare_fold(sequences, planned.fold, settings, device)
         started = time.monotonic()
+        checkpoint = Checkpoint(name_checkpoint(planned.entry))
         fit = run_fit(
-            model, sequences, prepared[1], planned.target, settings=settings, seed=planned.seed
+            model,
+            sequences,
+            prepared[1],
+            planned.target,
+            settings=settings,
+            seed=planned.seed,
+            checkpoint=checkpoint,
         )
         refuse_changed_code(identity["code"], model, *list_code(model))
         write_fit(planned.entry, fit)
+        checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
 
 

@@ -64,6 +64,15 @@ class FitStore:
         )
 
 
+def name_checkpoint(folder: Path) -> Path:
+    """Name the file beside a fit's folder that keeps it while it is under way.
+
+    Like all that is unfinished it begins with a dot, and goes with the next clean-up
+    when a day old.
+    """
+    return folder.with_name(f".{folder.name}.checkpoint")
+
+
 def write_fit(folder: Path, fit: Fit) -> None:
     """Keep a fit in a folder of its own.
 

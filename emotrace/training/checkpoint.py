@@ -1,0 +1,77 @@
+"""A fit under way, kept so that a killed job goes on where it was."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emotrace.store import write_file
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S = 20.0
+"""Seconds of training that a killed job may lose."""
+
+
+class Checkpoint:
+    """The file in which one fit keeps its state.
+
+    Parameters
+    ----------
+    path : Path
+        Named after everything that decides the fit, so that no other fit takes it for its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.saved = time.monotonic()
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Return the last state, on the device, or None if there is none that fits.
+
+        On another kind of device or with another torch the fit would go on
+        otherwise than it began, so it begins anew.
+        """
+        try:
+            kept = torch.load(self.path, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            logger.warning("%s cannot be read, so the fit begins anew: %s", self.path, error)
+            return None
+        if kept["made_by"] != _name_maker(device):
+            return None
+        return kept["state"]
+
+    def is_due(self) -> bool:
+        """Tell whether the last state is long ago."""
+        return time.monotonic() - self.saved >= INTERVAL_S
+
+    def save(self, state: dict[str, Any], device: torch.device) -> None:
+        """Replace the last state.
+
+        Raises
+        ------
+        EmotraceError
+            If the store cannot be written to.
+        """
+        # torch does not tell a full disk from other mishaps; a plain write does.
+        written = io.BytesIO()
+        torch.save({"made_by": _name_maker(device), "state": state}, written)
+        with write_file(self.path) as unfinished:
+            unfinished.write_bytes(written.getbuffer())
+        self.saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Forget the state of a fit that is finished."""
+        self.path.unlink(missing_ok=True)
+
+
+def _name_maker(device: torch.device) -> list[str]:
+    return [device.type, str(torch.__version__)]
