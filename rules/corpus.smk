@@ -69,8 +69,8 @@ rule examine_audio:
         "../envs/audio.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 1500 * threads,
-        runtime=120,
+        mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         corpus=select_audio_settings(corpus),
         listing=lambda wildcards: digest_listing(corpus),

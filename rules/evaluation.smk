@@ -6,6 +6,11 @@ Out: results/metrics.parquet, comparisons.parquet and groups.parquet; results/ta
 """
 
 
+localrules:
+    evaluate_models,
+    build_tables,
+
+
 rule evaluate_models:
     input:
         digests=expand("{folder}/run.digest", folder=run_folders),

@@ -25,8 +25,10 @@ checkpoint extract_features:
         "../envs/audio.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 1500 * threads,
-        runtime=240,
+        mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
+        # A megabyte lists some 6,000 clips.
+        runtime=lambda wildcards, input, attempt: round(60 + 60 * input.size_mb)
+        * attempt,
     params:
         identity=lambda wildcards: plan["features"][wildcards.feature_set],
         code=digest_code("workflow_scripts/extract_features.py"),

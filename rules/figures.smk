@@ -23,6 +23,15 @@ drawn_runs = [
 drawn_digests = expand("{folder}/run.digest", folder=drawn_runs)
 
 
+localrules:
+    choose_examples,
+    plot_curves,
+    plot_error_histograms,
+    plot_attention_maps,
+    plot_attended_frames,
+    plot_chromagrams,
+
+
 rule choose_examples:
     input:
         digests=drawn_digests,

@@ -33,8 +33,9 @@ rule train_model:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=lambda wildcards, input, attempt: round(4000 + 4 * input.size_mb)
+        * attempt,
+        runtime=lambda wildcards, input, attempt: round(240 + input.size_mb) * attempt,
         gpu=1,
     params:
         identity=lambda wildcards: plan["runs"][wildcards.feature_set][wildcards.model],
@@ -65,8 +66,9 @@ rule fit_references:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=lambda wildcards, input, attempt: round(4000 + 4 * input.size_mb)
+        * attempt,
+        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb) * attempt,
     params:
         protocol=plan["protocol"],
         code=digest_code("workflow_scripts/fit_references.py"),

@@ -1,0 +1,117 @@
+"""A real Slurm of one node runs the workflow through its profile, and no work is lost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.slurm import is_installed, list_jobs, run_slurm
+from tests.workflow import ROOT, build_command, run_snakemake, succeed
+
+EXPERIMENT: dict[str, Any] = {
+    "corpus": {"name": "demo", "n_clips": 12, "duration_s": 12},
+    "runs": [{"feature_sets": ["chroma"], "models": ["LSTM_8", "AT_8"]}],
+    "evaluation": {"feature_set": "chroma", "baseline": "LSTM_8", "bootstrap_samples": 100},
+    "training": {"max_epochs": 3},
+    "seeds": [1],
+}
+
+LONG = EXPERIMENT | {
+    "runs": [{"feature_sets": ["chroma"], "models": ["LSTM_256"]}],
+    "evaluation": {"feature_set": "chroma", "baseline": "LSTM_256", "bootstrap_samples": 100},
+    "training": {"max_epochs": 100_000, "patience": 100_000, "batch_size": 1},
+}
+"""More epochs than a job may last."""
+
+Environment = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    if not is_installed():
+        if "EMOTRACE_REQUIRE_ALL" in os.environ:
+            pytest.fail("slurm-wlm and munge are not installed, or we are not root")
+        pytest.skip("needs root and the Debian packages slurm-wlm and munge")
+    with run_slurm(tmp_path_factory.mktemp("slurm"), cpus=2) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Return the tables of the experiment as this machine makes them by itself."""
+    folder = tmp_path_factory.mktemp("local")
+    succeed(run_snakemake(folder, "tables", config=EXPERIMENT))
+    return pd.read_csv(folder / "results/tables.csv")
+
+
+def submit(
+    folder: Path, environment: Environment, config: dict[str, Any], *arguments: str
+) -> subprocess.Popen[str]:
+    """Start the workflow with the profile, and with what this site differs in."""
+    site = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
+    site += ["--seconds-between-status-checks", "3", "--max-threads", "2", "--latency-wait", "5"]
+    command = build_command(folder, "tables", *arguments, config=config)
+    command += ["--workflow-profile", str(ROOT / "profiles/slurm"), *site]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> str:
+    printed, _ = run.communicate(timeout=600)
+    assert run.returncode == 0, printed[-6000:]
+    return printed
+
+
+def wait_for(condition: Callable[[], Any], run: subprocess.Popen[str]) -> Any:
+    for _ in range(3000):
+        if found := condition():
+            return found
+        assert run.poll() is None, run.communicate()[0][-6000:]
+        time.sleep(0.2)
+    raise AssertionError("waited in vain")
+
+
+def list_trainings(environment: Environment, *states: str) -> list[dict[str, str]]:
+    jobs = list_jobs(environment)
+    return [
+        job
+        for job in jobs
+        if "train_model" in job["comment"] and (job["state"] in states or not states)
+    ]
+
+
+def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
+    slurm: Environment, local: pd.DataFrame, tmp_path: Path
+) -> None:
+    run = submit(tmp_path, slurm, EXPERIMENT, "--set-resources", "train_model:slurm_partition=gpu")
+    running = wait_for(lambda: list_trainings(slurm, "RUNNING"), run)
+    subprocess.run(["scancel", running[0]["id"]], env=slurm, check=True)
+    printed = finish(run)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results/tables.csv"), local)
+    trainings = list_trainings(slurm)
+    assert {job["partition"] for job in trainings} == {"gpu"}
+    assert sorted(job["state"] for job in trainings) == ["CANCELLED", "COMPLETED", "COMPLETED"]
+    # What takes a moment does not wait in the queue.
+    assert "localrule evaluate_models" in printed and "localrule build_tables" in printed
+
+
+def test_a_job_that_ran_out_of_time_goes_on(slurm: Environment, tmp_path: Path) -> None:
+    run = submit(tmp_path, slurm, LONG, "--set-resources", "train_model:runtime=1")
+    wait_for(lambda: list_trainings(slurm, "TIMEOUT"), run)
+    log = tmp_path / "logs/train_model/chroma_LSTM_256.log"
+    wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run)
+    run.kill()
+    run.wait()
