@@ -278,6 +278,9 @@ class Config(Settings):
     new_torch_retrains: bool = Field(
         False, description="Whether another version of torch trains all models anew."
     )
+    gpu_slots: int = Field(
+        1, ge=1, description="Training jobs that may share one GPU; several small models can."
+    )
     overrides: dict[str, TrainingSettings] = Field(
         {},
         description="Training settings of single models or families, such as "

@@ -217,6 +217,8 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
             f"emotrace/training/{name}.py"
             for name in (
                 "__init__",
+                "checkpoint",
+                "devices",
                 "fitting",
                 "fold",
                 "identity",
@@ -246,9 +248,10 @@ def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name:
     frames = {"window_s": 0.5, "hop_s": 0.5}
     code = follow(lambda: identify_feature_set(name, frames))
     relatives = {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
+    own = {"musicnn": ("musicnn_network", "musicnn_weights")}.get(name, ())
     assert list_behind(real_tree, code) - {"emotrace/features/sets/__init__.py"} == {
         *(f"emotrace/{module}.py" for module in ("__init__", "audio", "errors", "frames", "mp3")),
-        *(f"emotrace/features/{module}.py" for module in ("__init__", "clip", "sound")),
+        *(f"emotrace/features/{module}.py" for module in ("__init__", "clip", "sound", *own)),
         *(f"emotrace/features/sets/{relative}.py" for relative in relatives),
     }
 
@@ -257,7 +260,12 @@ def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name:
 @pytest.mark.parametrize("name", list_families())
 def test_kept_fits_depend_on_what_makes_them_alone(real_tree: Path, name: str) -> None:
     code = follow(lambda: identify_model(f"{name}_4", {}, new_torch_retrains=False))
-    relatives = {name, *{"BAT": ["AT"]}.get(name, [])}
+    related = {
+        "BAT": ["AT"],
+        "TwoLevel": ["BiLSTM"],
+        "UniformTwoLevel": ["TwoLevel", "BiLSTM"],
+    }
+    relatives = {name, *related.get(name, [])}
     assert list_behind(real_tree, code) == {
         "emotrace/__init__.py",
         *(f"emotrace/models/{module}.py" for module in ("__init__", "layers", *relatives)),

@@ -30,7 +30,17 @@ LONG = EXPERIMENT | {
 }
 """More epochs than a job may last."""
 
+SITE = {
+    "slurm-status-command": "squeue",
+    "slurm-init-seconds-before-status-checks": "3",
+    "seconds-between-status-checks": "3",
+    "max-threads": "2",
+    "latency-wait": "5",
+}
+"""What this one node differs in from what the profile expects."""
+
 Environment = dict[str, str]
+Submit = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="module")
@@ -51,22 +61,23 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return pd.read_csv(folder / "results/tables.csv")
 
 
-def submit(
-    folder: Path, environment: Environment, config: dict[str, Any], *arguments: str
-) -> subprocess.Popen[str]:
-    """Start the workflow with the profile, and with what this site differs in."""
-    site = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"]
-    site += ["--seconds-between-status-checks", "3", "--max-threads", "2", "--latency-wait", "5"]
-    command = build_command(folder, "tables", *arguments, config=config)
-    command += ["--workflow-profile", str(ROOT / "profiles/slurm"), *site]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def submit(slurm: Environment, tmp_path: Path) -> Iterator[Submit]:
+    """Return what starts the workflow with the profile."""
+    started = []
+
+    def start(config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
+        command = build_command(tmp_path, "tables", *arguments, config=config)
+        command += ["--workflow-profile", str(ROOT / "profiles/slurm")]
+        command += [f"--{option}={value}" for option, value in SITE.items()]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, env=slurm, cwd=ROOT, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for run in started:
+        run.kill()
+        run.wait()
 
 
 def finish(run: subprocess.Popen[str]) -> str:
@@ -94,9 +105,9 @@ def list_trainings(environment: Environment, *states: str) -> list[dict[str, str
 
 
 def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
-    slurm: Environment, local: pd.DataFrame, tmp_path: Path
+    slurm: Environment, submit: Submit, local: pd.DataFrame, tmp_path: Path
 ) -> None:
-    run = submit(tmp_path, slurm, EXPERIMENT, "--set-resources", "train_model:slurm_partition=gpu")
+    run = submit(EXPERIMENT, "--set-resources", "train_model:slurm_partition=gpu")
     running = wait_for(lambda: list_trainings(slurm, "RUNNING"), run)
     subprocess.run(["scancel", running[0]["id"]], env=slurm, check=True)
     printed = finish(run)
@@ -108,10 +119,10 @@ def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
     assert "localrule evaluate_models" in printed and "localrule build_tables" in printed
 
 
-def test_a_job_that_ran_out_of_time_goes_on(slurm: Environment, tmp_path: Path) -> None:
-    run = submit(tmp_path, slurm, LONG, "--set-resources", "train_model:runtime=1")
+def test_a_job_that_ran_out_of_time_goes_on(
+    slurm: Environment, submit: Submit, tmp_path: Path
+) -> None:
+    run = submit(LONG, "--set-resources", "train_model:runtime=1")
     wait_for(lambda: list_trainings(slurm, "TIMEOUT"), run)
     log = tmp_path / "logs/train_model/chroma_LSTM_256.log"
     wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run)
-    run.kill()
-    run.wait()

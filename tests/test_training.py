@@ -217,6 +217,7 @@ def train(
         store=Store(store or folder / "store", folder),
         folder=folder,
         threads=1,
+        gpu_slots=1,
     )
     (folder / "run.digest").write_text(digest, encoding="utf-8")
     return pd.read_parquet(folder / "predictions.parquet")
@@ -536,6 +537,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     train(tmp_path / "run", make_corpus(), seeds=(1, 2), store=store)
     assert fits == [(target, seed) for seed in (1, 2) for target in TARGETS]
     assert read_run(tmp_path / "run") == read_run(trained)
+
+
+def test_a_gpu_that_is_too_small_ends_in_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_fit(*_: Any, **__: Any) -> Fit:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(job, "run_fit", run_fit)
+    with pytest.raises(EmotraceError, match="AT_4: the GPU has too little memory") as error:
+        train(tmp_path, make_corpus())
+    assert "training.batch_size" in str(error.value)
 
 
 def test_fits_may_be_read_by_all_whom_the_umask_lets(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def main() -> None:
         store=open_store(snakemake.config["store"]),
         folder=Path(snakemake.output.predictions).parent,
         threads=snakemake.threads,
+        gpu_slots=snakemake.config["gpu_slots"],
     )
     Path(snakemake.output.digest).write_text(f"{digest}\n", encoding="utf-8")
 

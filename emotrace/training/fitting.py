@@ -6,14 +6,16 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from emotrace.models import build_model
 from emotrace.models.layers import shuffle_attention
-from emotrace.training.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from emotrace.training.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
 from emotrace.provenance import digest_tables, refuse_changed_code
 from emotrace.store import Store, remove_entry
 from emotrace.training.checkpoint import Checkpoint
+from emotrace.training.devices import claim_gpu
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.identity import list_code
 from emotrace.training.protocols import Fold, make_folds
@@ -75,6 +77,7 @@ def train_all(
     store: Store,
     folder: Path,
     threads: int,
+    gpu_slots: int,
 ) -> str:
     """Fit and test a model for every seed, fold and target; fits in the store are not made again.
 
@@ -97,6 +100,8 @@ def train_all(
         ``history.parquet`` and ``weights/TARGET_foldN_seedN.safetensors``.
     threads : int
         Of the CPU.
+    gpu_slots : int
+        See `emotrace.training.devices.claim_gpu`.
 
     Returns
     -------
@@ -118,7 +123,8 @@ def train_all(
     store.claim(folder / "predictions.parquet", (planned.entry for planned in plan))
     missing = [planned for planned in plan if not _is_kept(planned.entry)]
     if missing:
-        _make_fits(missing, sequences, identity, threads)
+        with claim_gpu(gpu_slots):
+            _make_fits(missing, sequences, identity, threads)
     logger.info(
         "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
     )
@@ -162,15 +168,21 @@ def _make_fits(
             prepared = planned.fold, prepare_fold(sequences, planned.fold, settings, device)
         started = time.monotonic()
         checkpoint = Checkpoint(name_checkpoint(planned.entry))
-        fit = run_fit(
-            model,
-            sequences,
-            prepared[1],
-            planned.target,
-            settings=settings,
-            seed=planned.seed,
-            checkpoint=checkpoint,
-        )
+        try:
+            fit = run_fit(
+                model,
+                sequences,
+                prepared[1],
+                planned.target,
+                settings=settings,
+                seed=planned.seed,
+                checkpoint=checkpoint,
+            )
+        except torch.OutOfMemoryError as error:
+            raise EmotraceError(
+                f"{model}: the GPU has too little memory ({error})",
+                hint="lower training.batch_size or gpu_slots in the config, or take a larger GPU",
+            ) from None
         refuse_changed_code(identity["code"], model, *list_code(model))
         write_fit(planned.entry, fit)
         checkpoint.remove()

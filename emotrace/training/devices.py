@@ -1,0 +1,77 @@
+"""Which GPU a training job works on, when several jobs share a machine."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_TRIES = 1.0
+
+
+@contextmanager
+def claim_gpu(slots: int) -> Iterator[None]:
+    """Work on a GPU that fewer than `slots` jobs work on; wait for one if there is none.
+
+    A lock on a file stands for each slot of each GPU. The kernel lifts it when
+    the job ends, however that happens. Where torch finds no GPU, nothing is claimed.
+
+    Parameters
+    ----------
+    slots : int
+        Jobs that may share a GPU.
+    """
+    n_gpus = torch.cuda.device_count()
+    if n_gpus == 0:
+        yield
+        return
+    gpu, lock = _wait_for_slot(_name_gpus(n_gpus), slots)
+    try:
+        torch.cuda.set_device(gpu)
+        logger.info("on GPU %d", gpu)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _name_gpus(number: int) -> list[str]:
+    """Name the visible GPUs as a job to which others are visible names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else map(str, range(number))
+    return [name.strip() for name in names][:number]
+
+
+def _wait_for_slot(names: list[str], slots: int) -> tuple[int, int]:
+    """Return the number of the GPU among the visible ones, and the descriptor of its lock."""
+    waiting = False
+    while True:
+        # A second job on a GPU only when each has a first.
+        for slot in range(slots):
+            for gpu, name in enumerate(names):
+                if (lock := _try_lock(name, slot)) is not None:
+                    return gpu, lock
+        if not waiting:
+            logger.info("waiting for one of %d GPUs with %d jobs each", len(names), slots)
+            waiting = True
+        time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _try_lock(name: str, slot: int) -> int | None:
+    folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{os.getuid()}")
+    folder.mkdir(exist_ok=True)
+    lock = os.open(folder / f"{name.replace('/', '_')}.{slot}", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

@@ -1,0 +1,81 @@
+"""Training jobs share the GPUs of a machine, and a killed job keeps none of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from emotrace.training import devices
+from emotrace.training.devices import claim_gpu
+from tests.workflow import ROOT
+
+JOB = """
+import sys, time, torch
+from emotrace.training.devices import claim_gpu
+torch.cuda.device_count = lambda: 2
+torch.cuda.set_device = lambda gpu: print(gpu, flush=True)
+with claim_gpu({slots}):
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def start(slots: int, **environment: str) -> subprocess.Popen[str]:
+    """Start a job on a machine with two GPUs that lasts until its input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", JOB.format(slots=slots)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+
+
+def read_gpu(job: subprocess.Popen[str]) -> int:
+    return int(job.stdout.readline())
+
+
+def end(*jobs: subprocess.Popen[str]) -> None:
+    for job in jobs:
+        job.communicate()
+
+
+@pytest.mark.parametrize(("slots", "gpus"), [(1, [0, 1]), (2, [0, 1, 0, 1])])
+def test_each_job_has_its_gpu_and_the_next_one_waits(slots: int, gpus: list[int]) -> None:
+    jobs = []
+    for gpu in gpus:
+        jobs.append(start(slots))
+        assert read_gpu(jobs[-1]) == gpu
+    late = start(slots)
+    with pytest.raises(subprocess.TimeoutExpired):
+        late.wait(3)
+    os.kill(jobs[1].pid, signal.SIGKILL)  # a killed job leaves no lock behind
+    assert read_gpu(late) == 1
+    end(*jobs, late)
+
+
+def test_gpus_that_others_do_not_see_are_others() -> None:
+    first, second = start(1, CUDA_VISIBLE_DEVICES="4,7"), start(1, CUDA_VISIBLE_DEVICES="5,4")
+    assert {read_gpu(first), read_gpu(second)} == {0}
+    third = start(1, CUDA_VISIBLE_DEVICES="4,7")  # the first has 4, so 7 is free
+    assert read_gpu(third) == 1
+    end(first, second, third)
+
+
+def test_without_a_gpu_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(devices, "_try_lock", pytest.fail)
+    with claim_gpu(1):
+        pass
