@@ -30,6 +30,7 @@ from emotrace.corpus.sources import (
     select_table_settings,
 )
 from emotrace.errors import EmotraceError
+from emotrace.evaluation import ATTENTIVE
 from emotrace.planning import list_options, plan_run, refuse_unknown_clips
 from emotrace.provenance import digest_code
 

@@ -8,7 +8,7 @@ Digests redraw, the tables themselves do not: their time stamps mean nothing.
 
 attentive_families = [
     family
-    for family in ("AT", "BAT", "TwoLevel")
+    for family in ATTENTIVE
     if any(
         feature_set == settings.evaluation.feature_set
         and model.startswith(f"{family}_")

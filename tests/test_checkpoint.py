@@ -14,7 +14,7 @@ import torch
 from emotrace.training import checkpoint as module
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.fitting import Fitted, fit_model
-from tests.test_training import list_entries, make_corpus, make_part, make_settings, read_run, train
+from tests.training import list_entries, make_corpus, make_part, make_settings, read_run, train
 from tests.workflow import ROOT
 
 CPU = torch.device("cpu")
@@ -96,7 +96,7 @@ KILLED = """
 import os, signal
 from pathlib import Path
 from emotrace.training import checkpoint
-from tests.test_training import make_corpus, train
+from tests.training import make_corpus, train
 checkpoint.INTERVAL_S = 0.0
 save, saved = checkpoint.Checkpoint.save, []
 def save_and_die(self, state, device):

@@ -10,7 +10,8 @@ import pytest
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
-from emotrace.evaluation.choices import ATTENTIVE, choose_examples, spread_clips
+from emotrace.evaluation import ATTENTIVE
+from emotrace.evaluation.choices import choose_examples, spread_clips
 from emotrace.evaluation.validation import choose_best
 
 QUADRANTS = {"happy": (1, 1), "angry": (1, -1), "calm": (-1, 1), "sad": (-1, -1)}

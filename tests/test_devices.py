@@ -16,11 +16,11 @@ from emotrace.training.devices import claim_gpu
 from tests.workflow import ROOT
 
 JOB = """
-import sys, time, torch
+import os, sys, torch
 from emotrace.training.devices import claim_gpu
 torch.cuda.device_count = lambda: 2
-torch.cuda.set_device = lambda gpu: print(gpu, flush=True)
 with claim_gpu({slots}):
+    print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     sys.stdin.read()
 """
 
@@ -68,9 +68,9 @@ def test_each_job_has_its_gpu_and_the_next_one_waits(slots: int, gpus: list[int]
 
 def test_gpus_that_others_do_not_see_are_others() -> None:
     first, second = start(1, CUDA_VISIBLE_DEVICES="4,7"), start(1, CUDA_VISIBLE_DEVICES="5,4")
-    assert {read_gpu(first), read_gpu(second)} == {0}
+    assert {read_gpu(first), read_gpu(second)} == {4, 5}
     third = start(1, CUDA_VISIBLE_DEVICES="4,7")  # the first has 4, so 7 is free
-    assert read_gpu(third) == 1
+    assert read_gpu(third) == 7
     end(first, second, third)
 
 

