@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def start(slots: int, **environment: str) -> subprocess.Popen[str]:
 
 
 def read_gpu(job: subprocess.Popen[str]) -> int:
+    ready, _, _ = select.select([job.stdout], [], [], 60)
+    assert ready, "the job still waits"
     return int(job.stdout.readline())
 
 

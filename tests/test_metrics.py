@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from emotrace.evaluation.scores import (
     summarise_references,
     summarise_runs,
 )
+from emotrace.models import list_families
 
 N_CLIPS = 12
 
@@ -254,6 +256,28 @@ def test_shuffled_attention_is_compared_with_the_model_itself(
         halved = r2_score(averaged["truth"], averaged["prediction"] / 2)
         assert row["r2_difference"] == pytest.approx(r2 - halved)
         assert row["tau_difference"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("model", "controls"),
+    [
+        ("AT_8_4", {"UniformAT_8_4", "BiLSTM_8_4", "LSTM_8_4"}),
+        ("BAT_8_4", {"LSTM_8_4"}),
+        ("TwoLevel_8_4", {"UniformTwoLevel_8_4"}),
+        ("UniformTwoLevel_8_4", set()),
+    ],
+)
+def test_attention_is_compared_with_the_controls_of_the_same_sizes(
+    summaries: dict[Key, Summary], all_metrics: pd.DataFrame, model: str, controls: set[str]
+) -> None:
+    trained = summaries[Key("arousal", "chroma", "AT_64")]
+    scores = all_metrics[all_metrics["model"] == "AT_64"].query("target == 'arousal'")
+    names = [f"{family}_{sizes}" for family in list_families() for sizes in ("8_4", "8")]
+    found = {Key("arousal", "chroma", name): replace(trained, shuffled=None) for name in names}
+    scored = pd.concat((scores.assign(model=name) for name in names), ignore_index=True)
+    compared = compare_runs(found, scored, n_samples=10)
+    compared = compared[(compared["question"] == "attention") & (compared["model"] == model)]
+    assert set(compared["other"]) == controls
 
 
 def test_groups_are_scored_as_if_they_were_all(
