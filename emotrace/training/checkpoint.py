@@ -16,7 +16,7 @@ from emotrace.store import write_file
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 20.0
-"""Seconds of training that a killed job may lose."""
+"""Seconds after which the end of an epoch is kept: what a killed job may lose, or one epoch."""
 
 
 class Checkpoint:
