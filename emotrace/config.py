@@ -278,6 +278,12 @@ class Config(Settings):
     new_torch_retrains: bool = Field(
         False, description="Whether another version of torch trains all models anew."
     )
+    dask_cluster: str = Field(
+        "local",
+        min_length=1,
+        description="Where clips are computed: local, processes of the job; slurm, jobs that "
+        "dask-jobqueue submits; or the address of a Dask scheduler, such as tcp://HOST:8786.",
+    )
     gpu_slots: int = Field(
         1, ge=1, description="Training jobs that may share one GPU; several small models can."
     )

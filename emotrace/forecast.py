@@ -100,7 +100,7 @@ class Forecast:
         lines = [f"{NAMES[job.rule]}: {self._describe_files(job)}" for job in self._find(*corpus)]
         lines += [self._describe_extraction(job) for job in self._find("extract_features")]
         lines += _group(self._describe_training())
-        told = {*corpus, "extract_features", "train_model"}
+        told = {*corpus, "extract_shard", "extract_features", "train_model"}
         rest = [(_name_product(job), "", job.why) for job in self.jobs if job.rule not in told]
         return lines + _group(rest)
 

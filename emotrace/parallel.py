@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from emotrace.errors import EmotraceError
+from emotrace.workers import Workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-SINGLE_THREADED = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-}
-"""Workers share the cores among themselves; inside each, libraries must not."""
-
 IN_HAND = 4
 """Clips submitted ahead per worker: enough to keep it busy, few enough to keep memory flat."""
 
 SECONDS_BETWEEN_LINES = 10
+
+KILLED = "twice the process that worked on it died: a crash in a library, or too little memory"
+"""Why there is no result of a clip."""
+
+
+def refuse_killed(item: Any) -> NoReturn:
+    """Refuse an item whose process died.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the item.
+    """
+    raise EmotraceError(f"{item}: {KILLED}", hint="give the job more memory")
 
 
 def map_clips(
@@ -33,10 +41,13 @@ def map_clips(
     items: Sequence[Item],
     *,
     label: str,
-    threads: int,
-    memory_mb: int,
+    workers: Workers,
+    if_killed: Callable[[Item], Result] = refuse_killed,
 ) -> Iterator[Result]:
     """Apply a function to each item in worker processes; yield results in order.
+
+    A process that dies, by a crash in a library or for want of memory, takes with it all
+    items that wait for it. So each of them is tried once more, alone in a process of its own.
 
     Parameters
     ----------
@@ -46,25 +57,24 @@ def map_clips(
         One per clip.
     label : str
         What the progress line calls the work.
-    threads : int
-        Worker processes, of one thread each.
-    memory_mb : int
-        Memory of all workers together, in MB.
+    workers : Workers
+    if_killed : callable
+        Gives the result of an item whose process died twice.
 
     Yields
     ------
     object
         ``function(item)``, in the order of `items`.
     """
-    with _start_workers(min(threads, len(items)) or 1, memory_mb) as client:
-        progress = Progress(label, len(items))
-        waiting: deque[Any] = deque()
-        for item in items:
-            waiting.append(client.submit(function, item, pure=False))
-            if len(waiting) > threads * IN_HAND:
-                yield _take(waiting, progress)
-        while waiting:
-            yield _take(waiting, progress)
+    progress = Progress(label, len(items))
+    waiting = deque(items)
+    while waiting:
+        suspects = yield from _run_until_killed(function, waiting, workers, progress)
+        for item, result in suspects:
+            if isinstance(result, _Killed):
+                result = _run_alone(function, item, workers, if_killed)
+            progress.advance()
+            yield result
 
 
 class Progress:
@@ -102,33 +112,51 @@ class Progress:
         )
 
 
-def _take(waiting: deque[Any], progress: Progress) -> Any:
-    result = waiting.popleft().result()
-    progress.advance()
+class _Killed:
+    """In place of a result: the process that was to give it died."""
+
+
+def _run_until_killed(
+    function: Callable[[Item], Result],
+    waiting: deque[Item],
+    workers: Workers,
+    progress: Progress,
+) -> Generator[Result, None, list[tuple[Item, Result | _Killed]]]:
+    """Take items and yield their results until a process dies; return what was in hand then."""
+    in_hand: deque[tuple[Item, Any]] = deque()
+    with workers.limit(len(waiting)).start() as client:
+        ahead = IN_HAND * max(workers.number, len(client.nthreads()))
+        while waiting or in_hand:
+            while waiting and len(in_hand) < ahead:
+                item = waiting.popleft()
+                in_hand.append((item, client.submit(function, item, pure=False)))
+            item, future = in_hand.popleft()
+            result = _wait_for(future)
+            if isinstance(result, _Killed):
+                return [(item, result), *((item, _wait_for(future)) for item, future in in_hand)]
+            progress.advance()
+            yield result
+    return []
+
+
+def _wait_for(future: Any) -> Any:
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker:
+        return _Killed()
+
+
+def _run_alone(
+    function: Callable[[Item], Result],
+    item: Item,
+    workers: Workers,
+    if_killed: Callable[[Item], Result],
+) -> Result:
+    with workers.alone.start() as client:
+        result = _wait_for(client.submit(function, item, pure=False))
+    if isinstance(result, _Killed):
+        logger.warning("%s: %s", item, KILLED)
+        return if_killed(item)
     return result
-
-
-@contextmanager
-def _start_workers(n_workers: int, memory_mb: int) -> Iterator[Any]:
-    import dask
-    from distributed import Client, LocalCluster
-
-    # What goes wrong arrives as an exception; Dask's own lines would drown it.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
-    # What the environment says already comes before what Dask is told, and Snakemake lets it say
-    # that each process has as many threads as the job.
-    os.environ.update(environment)
-    dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
-    cluster = LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        memory_limit=memory_mb * 10**6 // n_workers,
-        dashboard_address=None,
-        # Even without a dashboard it takes a port, and always the same if not told otherwise.
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        local_directory=tempfile.gettempdir(),
-        env=environment,
-    )
-    with cluster, Client(cluster) as client:
-        yield client

@@ -61,12 +61,12 @@ def plan_run(settings: Config) -> dict[str, Any]:
     }
 
 
-def list_options(planning: Any, deployment: Any) -> list[str]:
+def list_options(planning: Any, deployment: Any, resources: Any) -> list[str]:
     """List the options that decide, besides the config, what Snakemake would run.
 
     Parameters
     ----------
-    planning, deployment
+    planning, deployment, resources
         Snakemake's settings of the workflow, which hold those of the profiles too.
     """
     options = [
@@ -77,4 +77,6 @@ def list_options(planning: Any, deployment: Any) -> list[str]:
     ]
     if deployment.deployment_method:
         options += ["--software-deployment-method", *map(str, deployment.deployment_method)]
+    if scatter := resources.overwrite_scatter:
+        options += ["--set-scatter", *(f"{name}={number}" for name, number in scatter.items())]
     return options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import socket
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
@@ -76,6 +77,34 @@ def refuse_changed_code(planned: str, what: str, *files: str) -> None:
             f"{what}: its code was edited after the run was planned",
             hint="start the same command again",
         )
+
+
+@cache
+def refuse_other_versions(what: str, *planned: tuple[str, str]) -> None:
+    """Stop a process that runs with other libraries than the job that started it.
+
+    Workers on other machines may; what they made would be kept as the work of the
+    versions that were planned.
+
+    Parameters
+    ----------
+    what : str
+        Whose libraries.
+    *planned : tuple of str
+        Distributions and their versions.
+
+    Raises
+    ------
+    EmotraceError
+        If a version is another.
+    """
+    for name, version in planned:
+        found = find_versions(name)[name]
+        if found != version:
+            raise EmotraceError(
+                f"{what}: needs {name} {version}, and {socket.gethostname()} has {found}",
+                hint="start the workers in the environment of the workflow",
+            )
 
 
 def find_versions(*distributions: str) -> dict[str, str]:

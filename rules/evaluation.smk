@@ -65,6 +65,11 @@ rule build_tables:
         corpus="results/corpus/corpus.digest",
         clips=ancient("results/corpus/clips.parquet"),
         excluded=ancient("results/corpus/excluded.csv"),
+        not_computed=ancient(
+            expand(
+                "results/features/{feature_set}.excluded.csv", feature_set=feature_sets
+            )
+        ),
     output:
         tex="results/tables.tex",
         csv="results/tables.csv",

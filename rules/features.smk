@@ -1,26 +1,33 @@
 """Features.
 
 In:  what the audio files turned out to be, and the audio itself.
-Out: results/features/FEATURE_SET.parquet, and a digest of its content beside it.
+Out: results/features/FEATURE_SET.parquet, a digest of its content, and FEATURE_SET.excluded.csv,
+     the clips that could not be computed.
 
 What was computed once is in the store. The digest decides whether models are
 trained again: a checkpoint, because only then can Snakemake see that a new table
 says the same as the old one. The table must stay its first output, and be an
 ancient input of those that read it, or a dry run announces them too early.
+
+`--set-scatter extraction=N` divides the computing among N jobs, which fill the
+store from which the table is then put together.
 """
 
 
-checkpoint extract_features:
+scattergather:
+    extraction=0,
+
+
+rule extract_shard:
     input:
         digest="results/corpus/audio.digest",
         files=ancient("results/corpus/files.csv"),
     output:
-        table="results/features/{feature_set}.parquet",
-        digest="results/features/{feature_set}.digest",
+        excluded=temp("results/features/shards/{feature_set}/{scatteritem}.csv"),
     log:
-        "logs/extract_features/{feature_set}.log",
+        "logs/extract_shard/{feature_set}_{scatteritem}.log",
     benchmark:
-        "logs/benchmarks/extract_features/{feature_set}.tsv"
+        "logs/benchmarks/extract_shard/{feature_set}_{scatteritem}.tsv"
     conda:
         "../envs/audio.yaml"
     threads: 8
@@ -31,6 +38,38 @@ checkpoint extract_features:
         * attempt,
     params:
         identity=lambda wildcards: plan["features"][wildcards.feature_set],
+        max_excluded=settings.corpus.max_excluded,
+        code=digest_code("workflow_scripts/extract_shard.py"),
+    script:
+        "../workflow_scripts/extract_shard.py"
+
+
+checkpoint extract_features:
+    input:
+        digest="results/corpus/audio.digest",
+        files=ancient("results/corpus/files.csv"),
+        shards=gather.extraction(
+            "results/features/shards/{{feature_set}}/{scatteritem}.csv"
+        ),
+    output:
+        table="results/features/{feature_set}.parquet",
+        digest="results/features/{feature_set}.digest",
+        excluded="results/features/{feature_set}.excluded.csv",
+    log:
+        "logs/extract_features/{feature_set}.log",
+    benchmark:
+        "logs/benchmarks/extract_features/{feature_set}.tsv"
+    conda:
+        "../envs/audio.yaml"
+    threads: lambda wildcards, input: 1 if input.shards else 8
+    resources:
+        mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
+        # A megabyte lists some 6,000 clips.
+        runtime=lambda wildcards, input, attempt: round(60 + 60 * input.size_mb)
+        * attempt,
+    params:
+        identity=lambda wildcards: plan["features"][wildcards.feature_set],
+        max_excluded=settings.corpus.max_excluded,
         code=digest_code("workflow_scripts/extract_features.py"),
     script:
         "../workflow_scripts/extract_features.py"

@@ -16,7 +16,9 @@ rule explain:
         snakefile=workflow.main_snakefile,
         plan=plan,
         options=lambda wildcards: list_options(
-            workflow.dag_settings, workflow.deployment_settings
+            workflow.dag_settings,
+            workflow.deployment_settings,
+            workflow.resource_settings,
         ),
     script:
         "../workflow_scripts/explain.py"

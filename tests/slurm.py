@@ -106,7 +106,14 @@ def run_slurm(folder: Path, *, cpus: int) -> Iterator[dict[str, str]]:
 
 def list_jobs(environment: dict[str, str]) -> list[dict[str, str]]:
     """List all jobs that Slurm had, each with its number, state, partition and comment."""
-    fields = {"id": "%i", "state": "%T", "partition": "%P", "comment": "%k", "limit": "%l"}
+    fields = {
+        "id": "%i",
+        "name": "%j",
+        "state": "%T",
+        "partition": "%P",
+        "comment": "%k",
+        "limit": "%l",
+    }
     command = [
         "squeue",
         "--noheader",

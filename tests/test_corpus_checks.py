@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus.checks import find_problems, refuse_constant, refuse_excess
+from emotrace.corpus.checks import find_problems, refuse_constant
 from emotrace.corpus.examination import Examination, examine_audio
+from emotrace.corpus.exclusion import refuse_excess
 from emotrace.errors import EmotraceError
 from emotrace.frames import FrameGrid
 

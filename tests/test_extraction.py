@@ -26,8 +26,8 @@ from emotrace.features.extraction import Extraction, extract_table, list_request
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.store import FeatureStore
 from emotrace.frames import FrameGrid
-from emotrace.parallel import SINGLE_THREADED, map_clips
 from emotrace.store import Store
+from emotrace.workers import Workers
 
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
 IDENTITY = identify_feature_set("compare", {"window_s": 0.5, "hop_s": 0.5})
@@ -81,8 +81,8 @@ def extract(
         identity=identity,
         store=Store(store, path.parent),
         path=path,
-        threads=threads,
-        memory_mb=2000,
+        workers=Workers(threads, 2000),
+        max_excluded=0.05,
     )
 
 
@@ -321,20 +321,3 @@ def test_libraries_without_their_comma_are_refused(
         identities._read_libraries("mine.py")
     (tmp_path / "mine.py").write_text('LIBRARIES = ("librosa",)\n', encoding="utf-8")
     assert identities._read_libraries("mine.py") == ("librosa",)
-
-
-def count_threads(_: int) -> list[int]:
-    import numpy  # noqa: F401
-    from threadpoolctl import threadpool_info
-
-    return [pool["num_threads"] for pool in threadpool_info()]
-
-
-def test_workers_share_the_cores_and_libraries_inside_them_do_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in SINGLE_THREADED:
-        monkeypatch.setenv(name, "2")  # as Snakemake does for a job of two threads
-    counts = list(map_clips(count_threads, [1], label="", threads=1, memory_mb=1000))
-    assert counts[0]
-    assert set(counts[0]) == {1}

@@ -291,7 +291,7 @@ def test_extraction_depends_on_the_table_of_files_and_no_corpus(
 ) -> None:
     folder = real_tree / "emotrace/corpus"
     behind = list_behind(folder, digest, "workflow_scripts/extract_features.py")
-    assert behind == {"__init__.py", "files.py"}
+    assert behind == {"__init__.py", "exclusion.py", "files.py"}
 
 
 def test_examination_depends_on_what_decodes_alone(real_tree: Path, digest: Digest) -> None:

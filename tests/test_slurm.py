@@ -34,6 +34,7 @@ SITE = {
     "slurm-init-seconds-before-status-checks": "3",
     "seconds-between-status-checks": "3",
     "max-threads": "2",
+    "set-scatter": "extraction=2",
     "latency-wait": "5",
 }
 """What this one node differs in from what the profile expects."""
@@ -55,11 +56,11 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Return the tables of the experiment as this machine makes them by itself."""
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the results of the experiment as this machine makes them by itself."""
     folder = tmp_path_factory.mktemp("local")
     succeed(run_snakemake(folder, "tables", config=EXPERIMENT))
-    return pd.read_csv(folder / "results/tables.csv")
+    return folder / "results"
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def list_trainings(environment: Environment, *states: str) -> list[dict[str, str
 
 
 def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
-    slurm: Environment, submit: Submit, local: pd.DataFrame, tmp_path: Path
+    slurm: Environment, submit: Submit, local: Path, tmp_path: Path
 ) -> None:
     run = submit(EXPERIMENT, "--set-resources", "train_model:slurm_partition=gpu")
     running = wait_for(lambda: list_trainings(slurm, "RUNNING"), run, tmp_path)
@@ -110,10 +111,13 @@ def test_tables_are_those_of_a_local_run_though_a_job_was_cancelled(
     status = run.wait(600)
     printed = (tmp_path / PRINTED).read_text()
     assert status == 0, printed[-6000:]
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results/tables.csv"), local)
+    tables = [pd.read_csv(folder / "tables.csv") for folder in (tmp_path / "results", local)]
+    pd.testing.assert_frame_equal(*tables)
     trainings = list_trainings(slurm)
     assert {job["partition"] for job in trainings} == {"gpu"}
     assert sorted(job["state"] for job in trainings) == ["CANCELLED", "COMPLETED", "COMPLETED"]
+    extractions = [job for job in list_jobs(slurm) if "extract_shard" in job["comment"]]
+    assert [job["state"] for job in extractions] == ["COMPLETED", "COMPLETED"]
     # What takes a moment does not wait in the queue.
     assert "localrule evaluate_models" in printed and "localrule build_tables" in printed
 
@@ -125,3 +129,17 @@ def test_a_job_that_ran_out_of_time_goes_on(
     wait_for(lambda: list_trainings(slurm, "TIMEOUT"), run, tmp_path)
     log = tmp_path / "logs/train_model/chroma_LSTM_256.log"
     wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run, tmp_path)
+
+
+def test_workers_that_dask_submits_compute_the_same_features(
+    slurm: Environment, local: Path, tmp_path: Path
+) -> None:
+    command = build_command(
+        tmp_path, "features", "--config", "dask_cluster=slurm", config=EXPERIMENT
+    )
+    # The workers must find the scheduler, which runs where the command was typed.
+    subprocess.run(command, env=slurm, cwd=ROOT, check=True)
+    digests = [folder / "features/chroma.digest" for folder in (tmp_path / "results", local)]
+    assert digests[0].read_text() == digests[1].read_text()
+    assert "12 computed, 0 reused" in (tmp_path / "logs/extract_features/chroma.log").read_text()
+    assert any(job["name"] == "dask-worker" for job in list_jobs(slurm))

@@ -29,6 +29,7 @@ DEMO = Circumstances(
     corpus="demo",
     n_corpus_clips=47,
     n_excluded=1,
+    n_not_computed={"chroma": 0, "compare": 2},
     offset_s=0.0,
     windows_s={"compare": 0.5, "chroma": 0.5},
     hop_s=0.5,
@@ -274,6 +275,7 @@ def test_other_corpora_show_nothing_published() -> None:
             {},
             [
                 "Corpus demo: 47 clips, 1 left out",
+                "compare could not be computed of 2 of the clips",
                 "frames of 0.5 s every 0.5 s",
                 "125 clips",
                 "trained with 3 seeds",

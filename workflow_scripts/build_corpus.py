@@ -9,7 +9,8 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    from emotrace.corpus.checks import find_problems, refuse_constant, refuse_excess
+    from emotrace.corpus.checks import find_problems, refuse_constant
+    from emotrace.corpus.exclusion import refuse_excess
     from emotrace.corpus.files import join_files, read_files
     from emotrace.corpus.sources import read_corpus
     from emotrace.frames import FrameGrid

@@ -23,6 +23,10 @@ def main() -> None:
         corpus=params.corpus,
         n_corpus_clips=len(clips),
         n_excluded=len(pd.read_csv(inputs.excluded)),
+        n_not_computed={
+            feature_set: len(pd.read_csv(table))
+            for feature_set, table in zip(params.windows_s, inputs.not_computed, strict=True)
+        },
         offset_s=float(clips["offset_s"].min()),
         windows_s=params.windows_s,
         hop_s=params.hop_s,

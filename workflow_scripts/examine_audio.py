@@ -6,31 +6,35 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
+    import os
+
     import pandas as pd
 
+    from emotrace.corpus.examination import Examination
     from emotrace.corpus.files import digest_audio
     from emotrace.corpus.listing import list_files
     from emotrace.corpus.store import ExaminationStore
     from emotrace.errors import EmotraceError
-    from emotrace.parallel import map_clips
+    from emotrace.parallel import KILLED, map_clips
     from emotrace.provenance import digest_tables
     from emotrace.store import open_store
+    from emotrace.workers import Workers
 
-    output = snakemake.output
+    output, config = snakemake.output, snakemake.config
     listed = pd.DataFrame(list_files(snakemake.params.corpus))
     if listed.empty:
         raise EmotraceError(
             "the corpus lists no clip",
             hint="look whether the block corpus of the config names the right files",
         )
-    store = open_store(snakemake.config["store"])
+    store = open_store(config["store"])
     kept = ExaminationStore(store.root)
     examined = map_clips(
         kept.examine_audio,
-        list(listed["path"]),
+        list(map(os.path.abspath, listed["path"])),
         label="examined",
-        threads=snakemake.threads,
-        memory_mb=snakemake.resources.mem_mb,
+        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        if_killed=lambda path: Examination(KILLED),
     )
     files = pd.concat([listed, pd.DataFrame(examined)], axis=1)
     store.claim(Path(output.files), (kept.locate(sha256) for sha256 in files["sha256"] if sha256))

@@ -7,22 +7,25 @@ from emotrace.jobs import run_job
 
 def main() -> None:
     from emotrace.corpus.files import read_files, select_usable
-    from emotrace.features.extraction import extract_table
+    from emotrace.features.extraction import extract_table, list_excluded, read_excluded
     from emotrace.features.identity import find_libraries
     from emotrace.store import open_store
+    from emotrace.workers import Workers
 
-    params, output = snakemake.params, snakemake.output
+    params, output, config = snakemake.params, snakemake.output, snakemake.config
     feature_set = snakemake.wildcards.feature_set
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_libraries(feature_set)}
     extraction = extract_table(
         select_usable(read_files(snakemake.input.files)),
         identity=identity,
-        store=open_store(snakemake.config["store"]),
+        store=open_store(config["store"]),
         path=Path(output.table),
-        threads=snakemake.threads,
-        memory_mb=snakemake.resources.mem_mb,
+        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        max_excluded=params.max_excluded,
+        known=read_excluded(snakemake.input.shards),
     )
+    list_excluded(extraction.excluded).to_csv(output.excluded, index=False)
     Path(output.digest).write_text(f"{extraction.digest}\n", encoding="utf-8")
 
 

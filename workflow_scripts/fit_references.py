@@ -6,14 +6,12 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
-
     from emotrace.provenance import digest_tables
     from emotrace.training.references import predict_references
-    from emotrace.training.sequences import load_sequences
+    from emotrace.training.sequences import load_sequences, read_clips
 
     inputs, output = snakemake.input, snakemake.output
-    clips = pd.read_parquet(inputs.clips)
+    clips = read_clips(inputs.clips, inputs.table)
     sequences = load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"]))
     predictions = predict_references(sequences, clips, protocol=snakemake.params.protocol)
     predictions.to_parquet(output.predictions, index=False)

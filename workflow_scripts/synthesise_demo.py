@@ -11,6 +11,7 @@ def main() -> None:
     from emotrace.corpus.demo import synthesise_corpus
     from emotrace.parallel import map_clips
     from emotrace.provenance import digest_files
+    from emotrace.workers import Workers
 
     corpus, output = snakemake.params.corpus, snakemake.output
     synthesise_corpus(
@@ -21,8 +22,7 @@ def main() -> None:
         map_clips=partial(
             map_clips,
             label="synthesised",
-            threads=snakemake.threads,
-            memory_mb=snakemake.resources.mem_mb,
+            workers=Workers(snakemake.threads, snakemake.resources.mem_mb),
         ),
     )
     files = [output.clips, output.annotations, *sorted(Path(output.audio).iterdir())]

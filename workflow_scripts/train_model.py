@@ -6,19 +6,18 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
-
     from emotrace.provenance import find_versions
     from emotrace.store import open_store
     from emotrace.training.job import train_all
-    from emotrace.training.sequences import load_sequences
+    from emotrace.training.sequences import load_sequences, read_clips
 
     params, wildcards = snakemake.params, snakemake.wildcards
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_versions(*params.identity["libraries"])}
-    clips = pd.read_parquet(snakemake.input.clips)
+    inputs = snakemake.input
+    clips = read_clips(inputs.clips, inputs.table)
     digest = train_all(
-        load_sequences(snakemake.input.table, snakemake.input.annotations, list(clips["clip_id"])),
+        load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"])),
         clips,
         identity=identity,
         protocol=params.protocol,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from emotrace import TARGETS
+from emotrace.corpus.exclusion import tabulate_excluded
 from emotrace.errors import EmotraceError
 from emotrace.frames import TOLERANCE, FrameGrid
 
@@ -52,7 +53,7 @@ def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGri
                 )
         if reasons:
             rows.append((clip.clip_id, clip.path, "; ".join(reasons)))
-    return pd.DataFrame(rows, columns=["clip_id", "path", "reason"], dtype="str")
+    return tabulate_excluded(rows)
 
 
 def refuse_constant(annotations: pd.DataFrame) -> None:
@@ -107,27 +108,3 @@ def _check_coverage(
             f"too short: {duration_s:.2f} s of audio from second {offset_s:g} on cover {covered} "
             f"annotated frames, {MIN_FRAMES} are needed"
         )
-
-
-def refuse_excess(excluded: pd.DataFrame, n_clips: int, max_excluded: float) -> None:
-    """Stop if more clips are broken than the config tolerates.
-
-    Raises
-    ------
-    EmotraceError
-        Listing every excluded clip and its reason.
-    """
-    # Divided, and not max_excluded * n_clips: 0.29 * 100 is less than 29.
-    if len(excluded) < n_clips and len(excluded) / n_clips <= max_excluded:
-        return
-    if len(excluded) == n_clips:
-        summary = f"none of the {n_clips} clips can be used:"
-        hint = "mend them, or look whether the corpus block of the config names the right folder"
-    else:
-        summary = (
-            f"{len(excluded)} of {n_clips} clips cannot be used, more than "
-            f"corpus.max_excluded = {max_excluded:g} tolerates:"
-        )
-        hint = "mend or remove them, or raise corpus.max_excluded to leave them out"
-    lines = [f"  {row.clip_id} ({row.path}): {row.reason}" for row in excluded.itertuples()]
-    raise EmotraceError("\n".join([summary, *lines]), hint=hint)

@@ -8,7 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from emotrace.corpus.examination import Examination, examine_content, read_content
-from emotrace.provenance import digest_code, find_versions, refuse_changed_code
+from emotrace.provenance import (
+    digest_code,
+    find_versions,
+    refuse_changed_code,
+    refuse_other_versions,
+)
 from emotrace.store import digest_identity, write_file
 
 CODE = "emotrace/corpus/examination.py"
@@ -25,7 +30,8 @@ class ExaminationStore:
 
     def __init__(self, root: Path) -> None:
         self.code = digest_code(CODE)
-        identity = {"code": self.code, "libraries": find_versions("soundfile")}
+        self.libraries = find_versions("soundfile")
+        identity = {"code": self.code, "libraries": self.libraries}
         self.folder = root / "examinations" / digest_identity(identity)
 
     def locate(self, sha256: str) -> Path:
@@ -42,6 +48,7 @@ class ExaminationStore:
         if examined is None or examined.sha256 != entry.stem:
             examined = examine_content(path, content)
             refuse_changed_code(self.code, "examine_audio", CODE)
+            refuse_other_versions("examine_audio", *self.libraries.items())
             with write_file(entry) as unfinished:
                 unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")
         return examined

@@ -83,6 +83,8 @@ class Circumstances:
         Name of the corpus.
     n_corpus_clips, n_excluded : int
         Clips used, and clips left out as broken.
+    n_not_computed : mapping of str to int
+        Clips of which a feature set could not be computed.
     offset_s : float
         Second of the annotations' time line at which the audio begins; more than
         0 for excerpts.
@@ -101,6 +103,7 @@ class Circumstances:
     corpus: str
     n_corpus_clips: int
     n_excluded: int
+    n_not_computed: Mapping[str, int]
     offset_s: float
     windows_s: Mapping[str, float]
     hop_s: float

@@ -63,6 +63,12 @@ def write_note(found: Evaluation, about: Circumstances) -> str:
         f"({about.n_samples} samples). R2 and MAE are pooled over frames; tau is Kendall's tau-b "
         "per clip, averaged over clips.",
     ]
+    sentences += [
+        f"{feature_set} could not be computed of {number} of the clips used, which its models "
+        "neither learn from nor are scored on."
+        for feature_set, number in about.n_not_computed.items()
+        if number
+    ]
     if n_constant:
         sentences.append(
             f"Where truth or prediction never moves, tau counts as 0: {n_constant} of the "

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from emotrace.features import load_feature_set
+from emotrace.corpus.exclusion import refuse_excess, tabulate_excluded
 from emotrace.features.clip import ClipFrames, Request, extract_clip
 from emotrace.features.compilation import compile_functions
 from emotrace.features.store import FeatureStore
+from emotrace.features.table import write_table
 from emotrace.frames import FrameGrid
-from emotrace.parallel import map_clips
+from emotrace.parallel import KILLED, map_clips
 from emotrace.store import Store
+from emotrace.workers import Workers
 
 logger = logging.getLogger(__name__)
-
-CLIPS_PER_ROW_GROUP = 64
-"""Clips written, and later read, at once: some 100 MB of the widest set."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +35,14 @@ class Extraction:
         Of the table's content, blind to how the file encodes it.
     computed, reused : int
         Clips whose frames were computed, and clips whose frames were in the store.
+    excluded : tuple of Request
+        Clips that are not in the table, because the process that computed them died.
     """
 
     digest: str
     computed: int
     reused: int
+    excluded: tuple[Request, ...] = ()
 
 
 def extract_table(
@@ -54,8 +51,9 @@ def extract_table(
     identity: Mapping[str, Any],
     store: Store,
     path: Path,
-    threads: int,
-    memory_mb: int,
+    workers: Workers,
+    max_excluded: float,
+    known: Collection[str] = (),
 ) -> Extraction:
     """Extract a feature set from every audio file and write it as one Parquet table.
 
@@ -70,38 +68,88 @@ def extract_table(
     path : Path
         Receives ``clip_id``, ``time_s`` and one float32 column per feature,
         sorted by clip and time; the identity goes into its metadata.
-    threads : int
-        Worker processes.
-    memory_mb : int
-        Memory of all workers together, in MB.
+    workers : Workers
+    max_excluded : float
+        Share of the clips that may be left out.
+    known : collection of str
+        Clips that `extract_shard` returned.
 
     Raises
     ------
     EmotraceError
-        Naming the clip whose features cannot be computed.
+        Naming the clip whose features cannot be computed, or, if more than may be
+        would be left out, all of them.
     """
     kept = FeatureStore(store.root, identity)
     requests = list_requests(files, identity)
     store.claim(path, map(kept.locate, requests))
-    missing = _find_missing(requests, kept)
-    if missing:
-        compile_functions(identity["feature_set"], missing[0].grid)
-        extract = partial(_extract_into_store, kept)
-        label = f"{identity['feature_set']}: computed"
-        for _ in map_clips(extract, missing, label=label, threads=threads, memory_mb=memory_mb):
-            pass
+    fatal = {kept.locate(request) for request in requests if request.clip_id in known}
+    missing = [
+        request for request in _select_missing(requests, kept) if kept.locate(request) not in fatal
+    ]
+    killed = _compute(missing, kept, workers, len(requests), max_excluded)
+    fatal |= {kept.locate(request) for request in killed}
+    excluded = [request for request in requests if kept.locate(request) in fatal]
+    if excluded:
+        refuse_excess(list_excluded(excluded), len(requests), max_excluded)
+    requests = [request for request in requests if kept.locate(request) not in fatal]
     repaired: list[Request] = []
-    clips = (_take_clip(request, kept, repaired) for request in requests)
-    digest = _write_table(requests, clips, path, identity)
-    computed = len(missing) + len(repaired)
-    extraction = Extraction(digest, computed, len(requests) - computed)
+    digest = write_table(
+        ((request.clip_id, _take_clip(request, kept, repaired)) for request in requests),
+        path,
+        identity=identity,
+        excluded=[request.clip_id for request in excluded],
+    )
+    computed = len(missing) - len(killed) + len(repaired)
+    extraction = Extraction(digest, computed, len(requests) - computed, tuple(excluded))
+    logger.info("%s: %d computed, %d reused", kept.feature_set, computed, extraction.reused)
+    return extraction
+
+
+def extract_shard(
+    files: pd.DataFrame,
+    *,
+    identity: Mapping[str, Any],
+    store: Store,
+    path: Path,
+    shard: str,
+    workers: Workers,
+    max_excluded: float,
+) -> list[Request]:
+    """Compute a part of the clips into the store, from which `extract_table` takes them.
+
+    Parameters
+    ----------
+    files, identity, store, path, workers, max_excluded
+        See `extract_table`.
+    shard : str
+        Which part, such as ``"2-of-5"``.
+
+    Returns
+    -------
+    list of Request
+        Clips that cannot be computed, because the process died.
+
+    Raises
+    ------
+    EmotraceError
+        See `extract_table`.
+    """
+    kept = FeatureStore(store.root, identity)
+    requests = list_requests(files, identity)
+    store.claim(path, map(kept.locate, requests))
+    number, _, n_shards = shard.partition("-of-")
+    # Divided before it is looked what is missing, which changes while the others are at work.
+    mine = _drop_twins(requests, kept)[int(number) - 1 :: int(n_shards)]
+    missing = _select_missing(mine, kept)
+    killed = _compute(missing, kept, workers, len(requests), max_excluded)
     logger.info(
         "%s: %d computed, %d reused",
-        identity["feature_set"],
-        extraction.computed,
-        extraction.reused,
+        kept.feature_set,
+        len(missing) - len(killed),
+        len(mine) - len(missing),
     )
-    return extraction
+    return killed
 
 
 def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Request]:
@@ -111,7 +159,7 @@ def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Requ
         Request(
             identity["feature_set"],
             file.clip_id,
-            file.path,
+            os.path.abspath(file.path),
             file.sha256,
             file.offset_s,
             grid,
@@ -121,13 +169,56 @@ def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Requ
     ]
 
 
-def _find_missing(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
+def list_excluded(requests: Iterable[Request]) -> pd.DataFrame:
+    """Tabulate clips whose process died."""
+    return tabulate_excluded((request.clip_id, request.path, KILLED) for request in requests)
+
+
+def read_excluded(paths: Iterable[str | Path]) -> set[str]:
+    """Read which clips tables of `list_excluded` hold."""
+    return {clip_id for path in paths for clip_id in pd.read_csv(path, dtype="str")["clip_id"]}
+
+
+def _select_missing(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
     """List the clips without an entry; of clips with the same audio, one."""
-    missing = {kept.locate(request): request for request in requests}
-    return [request for path, request in missing.items() if not path.exists()]
+    return [request for request in _drop_twins(requests, kept) if not kept.locate(request).exists()]
+
+
+def _drop_twins(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
+    """Keep one of the clips with the same audio."""
+    return list({kept.locate(request): request for request in requests}.values())
+
+
+def _compute(
+    missing: Sequence[Request],
+    kept: FeatureStore,
+    workers: Workers,
+    n_clips: int,
+    max_excluded: float,
+) -> list[Request]:
+    """Compute clips into the store; return those whose process died."""
+    killed: list[Request] = []
+    if not missing:
+        return killed
+    compile_functions(kept.feature_set, missing[0].grid)
+    extract = partial(_extract_into_store, kept)
+    label = f"{kept.feature_set}: computed"
+    for request in map_clips(extract, missing, label=label, workers=workers, if_killed=_give_back):
+        if request is not None:
+            logger.warning("left out %s (%s): %s", request.clip_id, request.path, KILLED)
+            killed.append(request)
+            refuse_excess(list_excluded(killed), n_clips, max_excluded)
+    return killed
+
+
+def _give_back(request: Request) -> Request:
+    return request
 
 
 def _extract_into_store(kept: FeatureStore, request: Request) -> None:
+    # Workers of this machine inherit the folder in which the job compiled; others have none.
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        compile_functions(request.feature_set, request.grid)
     kept.write(request, extract_clip(request))
 
 
@@ -144,43 +235,3 @@ def _take_clip(request: Request, kept: FeatureStore, repaired: list[Request]) ->
         kept.write(request, clip)
         repaired.append(request)
     return clip
-
-
-def _write_table(
-    requests: Sequence[Request],
-    clips: Iterator[ClipFrames],
-    path: Path,
-    identity: Mapping[str, Any],
-) -> str:
-    columns = load_feature_set(identity["feature_set"]).column_names()
-    schema = pa.schema(
-        [
-            ("clip_id", pa.string()),
-            ("time_s", pa.float64()),
-            *((column, pa.float32()) for column in columns),
-        ],
-        metadata={"emotrace": json.dumps(identity)},
-    )
-    digest = hashlib.sha256(repr(columns).encode())
-    rows = zip((request.clip_id for request in requests), clips, strict=True)
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        use_dictionary=["clip_id"],
-        use_byte_stream_split=["time_s", *columns],
-    ) as writer:
-        while batch := list(islice(rows, CLIPS_PER_ROW_GROUP)):
-            for clip_id, clip in batch:
-                digest.update(clip_id.encode() + clip.times.tobytes() + clip.values.tobytes())
-            writer.write_table(_build_table(batch, schema))
-    return digest.hexdigest()
-
-
-def _build_table(batch: list[tuple[str, ClipFrames]], schema: pa.Schema) -> pa.Table:
-    clip_ids = np.repeat([clip_id for clip_id, _ in batch], [len(clip.times) for _, clip in batch])
-    times = np.concatenate([clip.times for _, clip in batch])
-    values = np.concatenate([clip.values for _, clip in batch])  # (frames, features)
-    by_feature = np.ascontiguousarray(values.T)
-    arrays = [pa.array(clip_ids), pa.array(times), *(pa.array(column) for column in by_feature)]
-    return pa.Table.from_arrays(arrays, schema=schema)

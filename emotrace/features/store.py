@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from emotrace.features.clip import ClipFrames, Request
 from emotrace.features.identity import list_code
-from emotrace.provenance import refuse_changed_code
+from emotrace.provenance import refuse_changed_code, refuse_other_versions
 from emotrace.store import digest_identity, write_file
 
 
@@ -33,6 +33,7 @@ class FeatureStore:
         self.folder = root / "features" / identity["feature_set"] / digest_identity(identity)
         self.identity = json.dumps(identity, sort_keys=True)
         self.feature_set, self.code = identity["feature_set"], identity["code"]
+        self.libraries = tuple(identity["libraries"].items())
 
     def locate(self, request: Request) -> Path:
         """Name the entry of a clip; two clips with the same audio share it."""
@@ -45,10 +46,11 @@ class FeatureStore:
         Raises
         ------
         EmotraceError
-            If the code that computed them is not the identity's, or the store cannot
-            be written to.
+            If the code or a library that computed them is not the identity's, or the
+            store cannot be written to.
         """
         refuse_changed_code(self.code, self.feature_set, *list_code(self.feature_set))
+        refuse_other_versions(self.feature_set, *self.libraries)
         n_features = clip.values.shape[1]
         values = pa.FixedSizeListArray.from_arrays(pa.array(clip.values.ravel()), n_features)
         table = pa.table({"time_s": clip.times, "values": values})

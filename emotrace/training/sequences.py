@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,13 @@ class Sequences:
         """Return the rows of the given clips, in the order given."""
         rows = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
         return np.array([rows[clip_id] for clip_id in clip_ids], dtype=np.intp)
+
+
+def read_clips(clips_path: str | Path, features_path: str | Path) -> pd.DataFrame:
+    """Read the corpus's clips, but for those of which a feature table could not be computed."""
+    clips = pd.read_parquet(clips_path)
+    metadata = pq.read_schema(features_path).metadata or {}
+    return clips[~clips["clip_id"].isin(json.loads(metadata.get(b"excluded", b"[]")))]
 
 
 def load_sequences(

@@ -1,0 +1,151 @@
+"""Processes that compute clips: of this job, of jobs on Slurm, or of a Dask cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import site
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from emotrace.errors import EmotraceError
+from emotrace.provenance import ROOT
+
+logger = logging.getLogger(__name__)
+
+SINGLE_THREADED = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+}
+"""Workers share the cores among themselves; inside each, libraries must not."""
+
+LOCAL, SLURM = "local", "slurm"
+"""Clusters that have a name; any other is the address of a scheduler."""
+
+SECONDS_TO_ANSWER = 10
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Which worker processes a job may have.
+
+    Parameters
+    ----------
+    number : int
+        Processes, of one thread each.
+    memory_mb : int
+        Memory of all of them together, in MB.
+    cluster : str
+        ``"local"``, ``"slurm"``, or the address of a Dask scheduler, whose workers are as
+        many and as large as its owner made them.
+    """
+
+    number: int
+    memory_mb: int
+    cluster: str = LOCAL
+
+    @property
+    def alone(self) -> Workers:
+        """One process of this job's own, with all the memory."""
+        return replace(self, number=1, cluster=LOCAL)
+
+    def limit(self, n_items: int) -> Workers:
+        """No more processes than there are items."""
+        return replace(self, number=max(1, min(self.number, n_items)))
+
+    @contextmanager
+    def start(self) -> Iterator[Any]:
+        """Start them and yield the Dask client that gives them work.
+
+        Raises
+        ------
+        EmotraceError
+            If the cluster cannot be reached or started.
+        """
+        import dask
+        from distributed import Client
+
+        # What goes wrong arrives as an exception; Dask's own lines would drown it.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # A clip that ended one process shall not end another.
+        dask.config.set({"distributed.scheduler.allowed-failures": 0})
+        if self.cluster == LOCAL:
+            with self._start_local() as cluster, Client(cluster) as client:
+                yield client
+        elif self.cluster == SLURM:
+            with self._start_slurm() as cluster, Client(cluster) as client:
+                yield _prepare(client)
+        else:
+            with _connect(self.cluster) as client:
+                yield _prepare(client)
+
+    def _start_local(self) -> Any:
+        import dask
+        from distributed import LocalCluster
+
+        environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+        # What the environment says already comes before what Dask is told, and Snakemake lets it
+        # say that each process has as many threads as the job.
+        os.environ.update(environment)
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
+        return LocalCluster(
+            n_workers=self.number,
+            threads_per_worker=1,
+            memory_limit=self.memory_mb * 10**6 // self.number,
+            dashboard_address=None,
+            # Even without a dashboard it takes a port, and always the same if not told otherwise.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            local_directory=tempfile.gettempdir(),
+            env=environment,
+        )
+
+    def _start_slurm(self) -> Any:
+        try:
+            from dask_jobqueue import SLURMCluster
+        except ImportError:
+            raise EmotraceError(
+                "dask_cluster: slurm needs the package dask-jobqueue, which is not installed",
+                hint="pip install dask-jobqueue",
+            ) from None
+        exports = [f"export {name}={value}" for name, value in SINGLE_THREADED.items()]
+        try:
+            cluster = SLURMCluster(
+                cores=1,
+                processes=1,
+                memory=f"{self.memory_mb // self.number}MB",
+                # What is compiled for this machine need not suit the nodes.
+                job_script_prologue=[*exports, "unset NUMBA_CACHE_DIR"],
+                scheduler_options={"dashboard_address": ":0"},
+            )
+            cluster.scale(self.number)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EmotraceError(
+                f"dask_cluster: slurm: no workers can be submitted ({error})",
+                hint="start the command where sbatch works, or see Dask's configuration, "
+                "jobqueue.slurm",
+            ) from None
+        logger.info("waiting for workers that Slurm starts")
+        return cluster
+
+
+def _connect(address: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=SECONDS_TO_ANSWER)
+    except (OSError, ValueError) as error:
+        raise EmotraceError(
+            f"dask_cluster: no Dask scheduler answers at {address} ({error})",
+            hint='start one there with dask scheduler, or say "local" or "slurm"',
+        ) from None
+
+
+def _prepare(client: Any) -> Any:
+    """Let a scheduler and workers that were started elsewhere, now or later, find our code."""
+    client.run_on_scheduler(site.addsitedir, str(ROOT))
+    client.register_worker_callbacks(partial(site.addsitedir, str(ROOT)))
+    return client

@@ -1,0 +1,135 @@
+"""Work divided among processes, some of which die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emotrace.errors import EmotraceError
+from emotrace.parallel import map_clips
+from emotrace.workers import SINGLE_THREADED, Workers
+
+MB = 10**6
+
+
+def count_threads(_: int) -> list[int]:
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info()]
+
+
+def test_workers_share_the_cores_and_libraries_inside_them_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in SINGLE_THREADED:
+        monkeypatch.setenv(name, "2")  # as Snakemake does for a job of two threads
+    counts = list(map_clips(count_threads, [1], label="", workers=Workers(1, 1000)))
+    assert counts[0]
+    assert set(counts[0]) == {1}
+
+
+def crash(item: tuple[Path, int]) -> int:
+    """Note that an item was tried; the number 5 ends its process."""
+    folder, number = item
+    with open(folder / str(number), "a") as tries:
+        tries.write("tried\n")
+    time.sleep(0.05)
+    if number == 5:
+        os.abort()
+    return -number
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_crash_costs_one_clip_and_no_neighbour(n_workers: int, tmp_path: Path) -> None:
+    results = list(
+        map_clips(
+            crash,
+            [(tmp_path, number) for number in range(20)],
+            label="",
+            workers=Workers(n_workers, 1000),
+            if_killed=lambda item: item[1],
+        )
+    )
+    assert results == [-number if number != 5 else 5 for number in range(20)]
+    tries = {number: (tmp_path / str(number)).read_text().count("tried") for number in range(20)}
+    assert tries[5] == 2
+    assert max(tries.values()) == 2  # those that waited for the same process
+
+
+def fill_memory(megabytes: int) -> int:
+    filled = bytearray(os.urandom(MB)) * megabytes
+    time.sleep(2)  # so that whoever watches sees it
+    return len(filled) // MB
+
+
+def test_who_needs_more_memory_than_its_share_gets_all_of_it_once() -> None:
+    """Each of two workers may have 750 MB; alone, one may have 1500."""
+    killed = []
+    results = map_clips(
+        fill_memory,
+        [10, 1000, 3000, 20],
+        label="",
+        workers=Workers(2, 1500),
+        if_killed=killed.append,
+    )
+    assert list(results) == [10, 1000, None, 20]
+    assert killed == [3000]
+
+
+def test_a_crash_that_nobody_provided_for_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EmotraceError, match=r"5\): twice the process .* died.*\nhint: "):
+        list(map_clips(crash, [(tmp_path, 5)], label="", workers=Workers(1, 1000)))
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    workers = Workers(1, 1000, "tcp://127.0.0.1:1")
+    with pytest.raises(EmotraceError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*"):
+        list(map_clips(crash, [1], label="", workers=workers))
+
+
+def find_folder(_: int) -> Path:
+    return Path.cwd()
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """The address of a Dask cluster that others started, where nothing of ours is at hand."""
+    file = tmp_path / "scheduler.json"
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    scheduler = ["distributed.cli.dask_scheduler", "--port", "0", *common]
+    worker = ["distributed.cli.dask_worker", "--nthreads", "1", *common]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    started = []
+    try:
+        for command in (scheduler, worker):
+            streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            python = [sys.executable, "-m", *command]
+            started.append(subprocess.Popen(python, cwd=tmp_path, env=environment, **streams))
+        while not file.exists():
+            assert started[0].poll() is None
+            time.sleep(0.1)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(30)
+
+
+def test_a_cluster_that_is_there_already_does_the_work(scheduler: str, tmp_path: Path) -> None:
+    results = map_clips(
+        crash,
+        [(tmp_path, number) for number in range(4)],
+        label="",
+        workers=Workers(1, 1000, scheduler),
+    )
+    assert list(results) == [0, -1, -2, -3]
+    folder = map_clips(find_folder, [0], label="", workers=Workers(1, 1000, scheduler))
+    assert list(folder) == [tmp_path]  # where that worker was started, and no process of ours

@@ -1,0 +1,93 @@
+"""Extraction divided among jobs, and a clip that ends the process that computes it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from tests.workflow import copy_workflow, list_jobs, run_snakemake, succeed
+
+N_CLIPS = 12
+FATAL = "007"
+
+FRAGILE = """
+import os
+
+import numpy as np
+
+LIBRARIES = ("numpy",)
+
+
+def column_names():
+    return ("loudness",)
+
+
+def extract_frames(sound):
+    if sound.samples[0] == 0.75:
+        os.abort()
+    loudness = np.sqrt(np.mean(sound.samples**2))
+    return np.full((sound.n_frames, 1), loudness, dtype=np.float32)
+"""
+"""A feature set whose library crashes on one clip."""
+
+
+def make_music(folder: Path) -> dict[str, object]:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    rows, labels = [], []
+    for number in range(N_CLIPS):
+        samples = random.normal(0, 0.02 + 0.01 * number, 3 * 44_100).clip(-0.5, 0.5)
+        clip_id = f"{number:03}"
+        if clip_id == FATAL:
+            samples[0] = 0.75
+        soundfile.write(folder / f"{clip_id}.wav", samples, 44_100, subtype="FLOAT")
+        split = "evaluation" if number % 3 == 1 else "development"
+        rows.append((clip_id, f"{clip_id}.wav", f"artist {number}", split))
+        labels += [(clip_id, time / 2, number / 12, -number / 12) for time in range(6)]
+    clips = pd.DataFrame(rows, columns=["clip_id", "path", "artist", "split"])
+    clips.to_csv(folder / "clips.csv", index=False)
+    annotations = pd.DataFrame(labels, columns=["clip_id", "time_s", "arousal", "valence"])
+    annotations.to_csv(folder / "annotations.csv", index=False)
+    paths = {name: str(folder / f"{name}.csv") for name in ("clips", "annotations")}
+    return {"name": "manifest", **paths, "max_excluded": 0.1}
+
+
+def test_shards_fill_one_table_and_a_fatal_clip_is_left_out(tmp_path: Path) -> None:
+    workflow = copy_workflow(tmp_path / "workflow")
+    (workflow / "emotrace/features/sets/fragile.py").write_text(FRAGILE)
+    config = {
+        "corpus": make_music(tmp_path / "music"),
+        "runs": [{"feature_sets": ["fragile"], "models": ["LSTM_2"]}],
+        "evaluation": {"feature_set": "fragile", "baseline": "LSTM_2", "bootstrap_samples": 100},
+        "training": {"max_epochs": 1},
+        "seeds": [1],
+    }
+    folder, shards = tmp_path / "run", ("--set-scatter", "extraction=3")
+    jobs = list_jobs(succeed(run_snakemake(folder, "all", *shards, config=config, root=workflow)))
+    assert {job for job in jobs if job.startswith("extract_shard")} == {
+        f"extract_shard fragile {number}-of-3" for number in (1, 2, 3)
+    }
+
+    results = folder / "results"
+    excluded = pd.read_csv(results / "features/fragile.excluded.csv", dtype="str")
+    assert excluded["clip_id"].tolist() == [FATAL]
+    assert "process that worked on it died" in excluded["reason"][0]
+    others = {f"{number:03}" for number in range(N_CLIPS)} - {FATAL}
+    assert set(pd.read_parquet(results / "features/fragile.parquet")["clip_id"]) == others
+    predicted = pd.read_parquet(results / "runs/fragile/LSTM_2/predictions.parquet")
+    assert set(predicted["clip_id"]) == {"001", "004", "010"}
+    assert "fragile could not be computed of 1 of the clips" in (results / "tables.html").read_text(
+        encoding="utf-8"
+    )
+
+    # Each shard computed its part, and what puts the table together computed nothing.
+    logs = [*folder.glob("logs/extract_shard/*.log"), folder / "logs/extract_features/fragile.log"]
+    counts = [re.findall(r"(\d+) computed, (\d+) reused", log.read_text())[0] for log in logs]
+    assert sorted(counts) == [("0", "11"), ("3", "0"), ("4", "0"), ("4", "0")]
+
+    explained = run_snakemake(folder, "explain", *shards, config=config, root=workflow)
+    assert "Nothing to do" in succeed(explained)

@@ -1,0 +1,33 @@
+"""Compute one feature set of a part of the clips."""
+
+from pathlib import Path
+
+from emotrace.jobs import run_job
+
+
+def main() -> None:
+    from emotrace.corpus.files import read_files, select_usable
+    from emotrace.features.extraction import extract_shard, list_excluded
+    from emotrace.features.identity import find_libraries
+    from emotrace.store import open_store
+    from emotrace.workers import Workers
+
+    params, config = snakemake.params, snakemake.config
+    feature_set, shard = snakemake.wildcards
+    # Those of this job's environment, which may be another than the planner's.
+    identity = {**params.identity, "libraries": find_libraries(feature_set)}
+    excluded = extract_shard(
+        select_usable(read_files(snakemake.input.files)),
+        identity=identity,
+        store=open_store(config["store"]),
+        path=Path(f"results/features/{feature_set}.parquet"),
+        shard=shard,
+        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        max_excluded=params.max_excluded,
+    )
+    list_excluded(excluded).to_csv(snakemake.output.excluded, index=False)
+
+
+if __name__ == "__main__":
+    with run_job(snakemake.log[0]):
+        main()
