@@ -70,7 +70,8 @@ rule examine_audio:
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        runtime=lambda wildcards, input, attempt: round(120 + 60 * input.size_mb)
+        * attempt,
     params:
         corpus=select_audio_settings(corpus),
         listing=lambda wildcards: digest_listing(corpus),
@@ -104,8 +105,9 @@ rule build_corpus:
     conda:
         "../envs/audio.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=lambda wildcards, input, attempt: round(4000 + 20 * input.size_mb)
+        * attempt,
+        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb) * attempt,
     params:
         corpus=select_table_settings(corpus),
         frames=frames,
