@@ -273,11 +273,20 @@ def test_other_code_libraries_or_frames_share_nothing(
     assert not any(theirs.read(request) for request in requests)
 
 
-def test_what_other_code_computed_is_not_kept_as_the_planned_ones(
-    extracted: Extracted, tmp_path: Path
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        # As if it was edited before the workers imported it.
+        ({"code": "4567def"}, r"compare: its code was edited.*\nhint: "),
+        # As if the workers were on a machine with another version.
+        ({"libraries": {"opensmile": "1.0"}}, r"needs opensmile 1\.0, and .* has .*\nhint: "),
+    ],
+)
+def test_what_others_computed_is_not_kept_as_what_was_planned(
+    extracted: Extracted, tmp_path: Path, other: dict[str, Any], message: str
 ) -> None:
-    planned = {**IDENTITY, "code": "4567def"}  # as if it was edited before the workers imported it
-    with pytest.raises(EmotraceError, match=r"compare: its code was edited.*\nhint: "):
+    planned = {**IDENTITY, **other}
+    with pytest.raises(EmotraceError, match=message):
         extract(extracted.files, tmp_path / "a.parquet", tmp_path / "store", identity=planned)
     assert not list(tmp_path.glob("store/features/*/*/*/*"))
 
