@@ -7,7 +7,6 @@ through `load_config`, which refuses what it does not know before any job starts
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -16,7 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from emotrace.errors import EmotraceError
 from emotrace.features import list_feature_sets
-from emotrace.models import list_families, parse_model_name
+from emotrace.models import parse_model_name
+from emotrace.suggestions import list_models_like, suggest
 
 
 class Settings(BaseModel):
@@ -145,7 +145,7 @@ class RunBlock(Settings):
             try:
                 parse_model_name(name)
             except ValueError:
-                _refuse(("models", number), name, _suggest_models(name), "model")
+                _refuse(("models", number), name, list_models_like(name), "model")
         return self
 
 
@@ -269,7 +269,8 @@ class Config(Settings):
     protocol: ProtocolSettings = Field(
         ProtocolSettings(), description="Which clips are trained on and which are tested."
     )
-    seeds: list[int] = Field(
+    # Tables keep a seed in 32 bits.
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
         [1, 2],
         min_length=1,
         description="Each seed trains every model anew; tables score the mean prediction.",
@@ -375,27 +376,10 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         ) from None
 
 
-def suggest(name: str, valid: Iterable[str]) -> str:
-    """Say which valid name is nearest, or which ones there are."""
-    valid = [str(option) for option in valid]
-    nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    if nearest:
-        return f"did you mean {nearest[0]}?"
-    listed = ", ".join(valid[:12]) + (", ..." if len(valid) > 12 else "")
-    return f"valid are: {listed}"
-
-
 def _refuse(below: tuple[str | int, ...], name: str, valid: Iterable[str], kind: str) -> NoReturn:
     message = f"{name!r} is no {kind}; {suggest(name, valid)}"
     # The message goes in as a value, because pydantic reads braces in a template.
     raise PydanticCustomError("unknown", "{message}", {"message": message, "below": list(below)})
-
-
-def _suggest_models(name: str) -> list[str]:
-    """Give the sizes of a misspelt name, or usual ones, to every family."""
-    _, *sizes = name.split("_")
-    sizes = [size for size in sizes if size.isdigit() and int(size) > 0]
-    return ["_".join([family, *(sizes or ["1"])]) for family in list_families()]
 
 
 BLOCKS: dict[str, type[Settings]] = {

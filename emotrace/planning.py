@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from emotrace.config import Config, suggest
+from emotrace.config import Config
 from emotrace.corpus.sources import list_clip_ids
 from emotrace.errors import EmotraceError
 from emotrace.features.identity import identify_feature_set
+from emotrace.suggestions import suggest
 from emotrace.training.identity import identify_model
 
 

@@ -227,6 +227,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
                 "protocols",
                 "sequences",
                 "store",
+                "weights",
             )
         ),
     }
@@ -271,7 +272,7 @@ def test_kept_fits_depend_on_what_makes_them_alone(real_tree: Path, name: str) -
         *(f"emotrace/models/{module}.py" for module in ("__init__", "layers", *relatives)),
         *(
             f"emotrace/training/{module}.py"
-            for module in ("__init__", "fitting", "fold", "normalisation")
+            for module in ("__init__", "fitting", "fold", "normalisation", "weights")
         ),
     }
 

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from emotrace import TARGETS
 from emotrace.training.fitting import Fitted, Part, fit_model, predict, predict_shuffled
 from emotrace.training.normalisation import Normalisation, fit_normalisation
+from emotrace.training.weights import pack_arrays
 
 if TYPE_CHECKING:
     from emotrace.training.checkpoint import Checkpoint
@@ -201,10 +201,9 @@ def _tabulate_attention(sequences: Sequences, rows: np.ndarray, weights: Tensor 
 
 
 def _pack_weights(fitted: Fitted, normalisation: Normalisation, name: str) -> bytes:
-    tensors = {key: value.cpu().contiguous() for key, value in fitted.model.state_dict().items()}
-    tensors["normalisation.kept"] = torch.from_numpy(normalisation.kept)
-    tensors["normalisation.centre"] = torch.from_numpy(normalisation.centre)
-    tensors["normalisation.scale"] = torch.from_numpy(normalisation.scale)
-    # One entry, because safetensors writes several in no fixed order.
+    arrays = {key: value.cpu().numpy() for key, value in fitted.model.state_dict().items()}
+    arrays["normalisation.kept"] = normalisation.kept
+    arrays["normalisation.centre"] = normalisation.centre
+    arrays["normalisation.scale"] = normalisation.scale
     about = json.dumps({"model": name, "feature_limit": normalisation.limit})
-    return save(tensors, metadata={"emotrace": about})
+    return pack_arrays(arrays, {"emotrace": about})

@@ -1,0 +1,146 @@
+"""Train one model on one feature table without Snakemake: ``python -m emotrace.training``.
+
+What comes out, and what is kept in the store, are those of the workflow's training job.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emotrace import TARGETS
+from emotrace.errors import EmotraceError
+from emotrace.store import open_store
+from emotrace.training.identity import identify_model
+from emotrace.training.job import train_all
+from emotrace.training.options import read_options
+from emotrace.training.sequences import load_sequences, read_clips
+
+CORPUS = {
+    "clips": ("clip_id", "artist", "split"),
+    "annotations": ("clip_id", "time_s", *TARGETS),
+}
+"""The tables of a corpus, and the columns that training reads."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says, and log to the terminal.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of this process where not given.
+
+    Raises
+    ------
+    SystemExit
+        After a mistake, whose message alone is shown.
+    """
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("emotrace").setLevel(logging.INFO)
+    try:
+        train_model(read_options(arguments))
+    except EmotraceError as error:
+        sys.exit(str(error))
+
+
+def train_model(options: Namespace) -> None:
+    """Train all seeds, folds and targets, and leave the run in its folder.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        See `emotrace.training.options.read_options`.
+
+    Raises
+    ------
+    EmotraceError
+        If what is to be read or written to is not there or something else, and whatever
+        else ends a training job.
+    """
+    feature_set = _find_feature_set(options.table)
+    paths = {name: options.corpus / f"{name}.parquet" for name in CORPUS}
+    for name, path in paths.items():
+        _refuse_other_table(path, CORPUS[name])
+    _empty_folder(options.folder)
+    clips = read_clips(paths["clips"], options.table)
+    digest = train_all(
+        load_sequences(options.table, paths["annotations"], list(clips["clip_id"])),
+        clips,
+        identity=identify_model(
+            options.model, options.training, new_torch_retrains=options.new_torch_retrains
+        ),
+        protocol=options.protocol,
+        seeds=sorted(set(options.seeds)),
+        feature_set=feature_set,
+        store=open_store(options.store),
+        folder=options.folder,
+        threads=options.threads,
+        gpu_slots=options.gpu_slots,
+    )
+    (options.folder / "run.digest").write_text(f"{digest}\n", encoding="utf-8")
+
+
+def _find_feature_set(table: Path) -> str:
+    """Ask a feature table for its set, whose name is part of where fits are kept."""
+    about = json.loads((_read_schema(table).metadata or {}).get(b"emotrace", b"{}"))
+    if "feature_set" not in about:
+        raise EmotraceError(
+            f"{table}: is no feature table",
+            hint="take one of those that the workflow writes to results/features",
+        )
+    return about["feature_set"]
+
+
+def _refuse_other_table(path: Path, columns: Sequence[str]) -> None:
+    missing = set(columns) - set(_read_schema(path).names)
+    if missing:
+        raise EmotraceError(
+            f"{path}: has no column {', '.join(sorted(missing))}",
+            hint="name under --corpus the workflow's results/corpus, or a copy of it",
+        )
+
+
+def _read_schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except FileNotFoundError:
+        raise EmotraceError(
+            f"{path}: there is no such file",
+            hint="copy results/corpus and a table of results/features from where the workflow ran",
+        ) from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise EmotraceError(
+            f"{path}: cannot be read as a table ({error})",
+            hint="copy it anew from where the workflow ran",
+        ) from None
+
+
+def _empty_folder(folder: Path) -> None:
+    """Remove of an earlier run what could be taken for a part of this one."""
+    if not Path(os.path.abspath(folder)).is_relative_to(Path.cwd()):
+        raise EmotraceError(
+            f"--folder {folder}: does not lie below the working folder {Path.cwd()}",
+            hint="start the command above the folder that the run is to lie in",
+        )
+    try:
+        (folder / "weights").mkdir(parents=True, exist_ok=True)
+        for path in [folder / "run.digest", *folder.glob("weights/*.safetensors")]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise EmotraceError(
+            f"{error.filename or folder}: cannot be written to ({error.strerror or error})",
+            hint="name another folder under --folder",
+        ) from None
+
+
+if __name__ == "__main__":
+    main()
