@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from emotrace.training import normalisation as module
 from emotrace.training.normalisation import fit_normalisation
 
 LIMIT = 3.0
@@ -107,6 +108,28 @@ def test_column_that_explodes_on_test_clips_stays_within_the_limit(scaling: str)
     assert normalised.min() == -LIMIT and normalised.max() == LIMIT
     assert (normalised[2, 5] == LIMIT).all() and (normalised[3, 7] == -LIMIT).all()
     np.testing.assert_array_equal(normalised[2, 6:], normalised[0, 6:])
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("n_features", [1, 32, 33, 200])
+def test_blocks_of_columns_are_learnt_to_the_bit_as_all_at_once(
+    n_features: int, scaling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(7)
+    wide = 10 ** random.uniform(-9, 9, (1000, n_features)).astype(np.float32)
+    frames = np.concatenate([wide, -wide, wide])
+    frames[:, 1::9] = 5
+    # Mean zero but for rounding, which tells in what order the frames were added up.
+    rows = random.permutation(2000)
+    in_blocks = [
+        fit_normalisation(frames, rows, scaling=scaling, limit=LIMIT),
+        fit_normalisation(frames[rows], scaling=scaling, limit=LIMIT),
+    ]
+    monkeypatch.setattr(module, "COLUMNS_AT_ONCE", n_features)
+    at_once = fit_normalisation(frames[rows], scaling=scaling, limit=LIMIT)
+    for found in in_blocks:
+        for name in ("kept", "centre", "scale"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(at_once, name))
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,23 @@ def test_sequences_keep_the_order_of_clips_frames_and_columns(tmp_path: Path) ->
     arousal, valence = sequences.labels[2].T
     np.testing.assert_allclose(valence, [0.09, 0.08, 0.07, 0, 0], rtol=1e-6)
     np.testing.assert_array_equal(arousal, -valence)
+
+
+def test_the_table_is_never_held_beside_the_sequences(tmp_path: Path) -> None:
+    n_clips, n_features = 50, 300
+    times = [frame / 2 for frame in range(30)]
+    clips = {f"clip {number:02}": times for number in range(n_clips)}
+    values = np.random.default_rng(4).random((n_features, n_clips * len(times)), np.float32)
+    table = {"clip_id": np.repeat(list(clips), len(times)), "time_s": n_clips * times}
+    table |= {f"feature {number}": column for number, column in enumerate(values)}
+    pq.write_table(pa.table(table), tmp_path / "f.parquet", row_group_size=70)
+    write_annotations(tmp_path / "a.parquet", clips)
+    tracemalloc.start()
+    sequences = load_sequences(tmp_path / "f.parquet", tmp_path / "a.parquet", list(clips))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(sequences.features.reshape(-1, n_features), values.T)
+    assert peak < 1.5 * values.nbytes
 
 
 @pytest.mark.parametrize("missing", ["features", "annotations", "common frames"])

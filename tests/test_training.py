@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+import tracemalloc
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +19,20 @@ import pytest
 import torch
 from safetensors import safe_open
 from sklearn.metrics import r2_score
+from torch import Tensor, nn
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
 from emotrace.models import build_model, list_families
-from emotrace.training import job
+from emotrace.training import checkpoint, fitting, job
 from emotrace.training.fitting import Part, _Stopper, fit_model, predict
-from emotrace.training.fold import Fit
-from emotrace.training.normalisation import Normalisation
+from emotrace.training.fold import prepare_fold
+from emotrace.training.normalisation import Normalisation, fit_normalisation
+from emotrace.training.protocols import make_folds
 from tests.training import (
     N_FEATURES,
     lengthen_padding,
+    list_entries,
     make_corpus,
     make_part,
     make_settings,
@@ -254,13 +262,123 @@ def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Pat
     pd.testing.assert_frame_equal(*history, check_exact=False, rtol=1e-4, atol=1e-5)
 
 
-def test_a_gpu_that_is_too_small_ends_in_a_hint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_fold_is_normalised_as_all_its_clips_at_once_in_no_more_memory() -> None:
+    sequences, clips = make_corpus(80)
+    sequences.features = np.repeat(sequences.features, 50, axis=-1)
+    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
+    fold = replace(fold, fit=fold.fit[::-1])  # in an order of its own
+    settings = make_settings()
+    tracemalloc.start()
+    data = prepare_fold(sequences, fold, settings, torch.device("cpu"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * sequences.features.nbytes
+
+    rows = [sequences.find_clips(part) for part in (fold.fit, fold.validation, fold.test)]
+    frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
+    normalisation = fit_normalisation(
+        frames, scaling=settings["scaling"], limit=settings["feature_limit"]
+    )
+    for part, clips_of_part in zip(data.parts["arousal"], rows, strict=True):
+        expected = torch.from_numpy(normalisation.apply(sequences.features[clips_of_part]))
+        assert torch.equal(part.features, expected)
+
+
+def shorten_clips(part: Part) -> Part:
+    """Leave clips from 1 frame to all, and labels of the shorter ones that are farther off."""
+    lengths = 1 + torch.arange(len(part.valid)) % part.valid.shape[1]
+    valid = torch.arange(part.valid.shape[1]) < lengths[:, None]
+    return Part(part.features.double(), valid, part.labels.double() + 1 / lengths[:, None])
+
+
+@pytest.fixture
+def double_precision() -> Iterator[None]:
+    """Let models be built in double precision, in which rounding moves next to nothing."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("n_pieces", [2, 3, 40])
+@pytest.mark.parametrize("name", ["AT_6", "TwoLevel_6", "Transformer_1"])
+def test_batches_in_pieces_move_the_weights_as_whole_ones(name: str, n_pieces: int) -> None:
+    fit, validation = (shorten_clips(make_part(25, seed=seed)) for seed in (0, 1))
+    settings = make_settings(batch_size=10, max_epochs=2)
+    whole = fit_model(name, fit, validation, settings, seed=5)
+    pieces = fit_model(name, fit, validation, settings, seed=5, n_pieces=n_pieces)
+    for key, weights in whole.model.state_dict().items():
+        torch.testing.assert_close(pieces.model.state_dict()[key], weights, rtol=0, atol=1e-9)
+    for found, expected in zip(pieces.history, whole.history, strict=True):
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+Limit = Callable[[Callable[[], int]], None]
+
+
+@pytest.fixture
+def limit_memory(monkeypatch: pytest.MonkeyPatch) -> Limit:
+    """Return what lets models run out of memory with more clips at once than a function says."""
+
+    def limit(most_clips: Callable[[], int]) -> None:
+        def refuse(_: nn.Module, inputs: tuple[Tensor, Tensor]) -> None:
+            if len(inputs[0]) > most_clips():
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+
+        def build(*arguments: Any, **rest: Any) -> nn.Module:
+            assert all(model() is None for model in built)  # the failed fit's memory is free again
+            model = build_model(*arguments, **rest)
+            model.register_forward_pre_hook(refuse)
+            built.append(weakref.ref(model))
+            return model
+
+        built: list[weakref.ref] = []
+        monkeypatch.setattr(fitting, "build_model", build)
+
+    return limit
+
+
+def test_a_gpu_that_holds_no_whole_batch_gets_it_in_pieces(
+    limit_memory: Limit,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def run_fit(*_: Any, **__: Any) -> Fit:
+    caplog.set_level(logging.INFO)
+    settings = {"batch_size": 24, "dropout": 0.0}
+    expected = train(tmp_path / "large", make_corpus(72), **settings)
+    limit_memory(lambda: 16)
+    found = train(tmp_path / "small", make_corpus(72), **settings)
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=0, atol=1e-4)
+    # Batches of 24 fit in halves, the 18 tested clips only in quarters of the 64 at once.
+    warned = [record.message for record in caplog.records if "too little memory" in record.message]
+    assert [message.split()[-2] for message in warned] == ["2", "4"] * len(TARGETS)
+    assert all(message.startswith("AT_4: ") for message in warned)
+
+
+def test_a_fit_that_runs_out_of_memory_goes_on_from_its_checkpoint(
+    limit_memory: Limit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)
+    limit_memory(lambda: 5 if list_entries(tmp_path / "store") else 100)
+    train(tmp_path, make_corpus(), max_epochs=3)
+    messages = [record.message for record in caplog.records]
+    first = next(n for n, message in enumerate(messages) if "in 2 pieces" in message)
+    assert messages[first + 1] == "going on after epoch 1"
+
+
+@pytest.mark.parametrize("step", ["prepare_fold", "run_fit"])
+def test_a_gpu_that_is_too_small_ends_in_a_hint(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(job, "run_fit", run_fit)
+    monkeypatch.setattr(job, step, run_out)
     with pytest.raises(EmotraceError, match="AT_4: the GPU has too little memory") as error:
         train(tmp_path, make_corpus())
     assert "training.batch_size" in str(error.value)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PREDICTED_AT_ONCE = 64
+"""Clips that are predicted together."""
+
 
 @dataclass
 class Part:
@@ -64,6 +67,7 @@ def fit_model(
     settings: Mapping[str, Any],
     seed: int,
     checkpoint: Checkpoint | None = None,
+    n_pieces: int = 1,
 ) -> Fitted:
     """Fit a model until the validation error no longer falls.
 
@@ -79,12 +83,15 @@ def fit_model(
         Draws the weights, the order of the clips and what dropout removes.
     checkpoint : Checkpoint, optional
         Where an interrupted fit goes on; on the CPU it ends as if it had not been.
+    n_pieces : int
+        In how many pieces a batch passes the network, one after the other, because memory
+        does not hold it whole. Their gradients add up to that of the batch.
 
     Returns
     -------
     Fitted
     """
-    training = _Training(name, fit, settings, seed)
+    training = _Training(name, fit, settings, seed, n_pieces)
     if checkpoint and (state := checkpoint.load(training.device)):
         training.restore(state)
         logger.info("going on after epoch %d", training.fitted.history[-1]["epoch"])
@@ -96,7 +103,7 @@ def fit_model(
     return training.fitted
 
 
-def predict_shuffled(model: nn.Module, part: Part, seed: int) -> Tensor:
+def predict_shuffled(model: nn.Module, part: Part, seed: int, n_pieces: int = 1) -> Tensor:
     """Predict every frame with attention weights shuffled among the frames.
 
     Parameters
@@ -106,6 +113,8 @@ def predict_shuffled(model: nn.Module, part: Part, seed: int) -> Tensor:
         Its labels are not looked at.
     seed : int
         Draws how the weights are dealt.
+    n_pieces : int
+        See `predict`.
 
     Returns
     -------
@@ -113,12 +122,12 @@ def predict_shuffled(model: nn.Module, part: Part, seed: int) -> Tensor:
         nan if the model has no attention that can be shuffled.
     """
     with shuffle_attention(model, seed) as is_shuffled:
-        predictions, _ = predict(model, part)
+        predictions, _ = predict(model, part, n_pieces)
     return predictions if is_shuffled else torch.full_like(predictions, math.nan)
 
 
 @torch.no_grad()
-def predict(model: nn.Module, part: Part, batch_size: int = 64) -> tuple[Tensor, Tensor | None]:
+def predict(model: nn.Module, part: Part, n_pieces: int = 1) -> tuple[Tensor, Tensor | None]:
     """Predict every frame.
 
     Parameters
@@ -126,8 +135,8 @@ def predict(model: nn.Module, part: Part, batch_size: int = 64) -> tuple[Tensor,
     model : torch.nn.Module
     part : Part
         Its labels are not looked at.
-    batch_size : int
-        Clips at once.
+    n_pieces : int
+        See `fit_model`.
 
     Returns
     -------
@@ -137,8 +146,9 @@ def predict(model: nn.Module, part: Part, batch_size: int = 64) -> tuple[Tensor,
     """
     model.eval()
     predictions, weights = [], []
-    for start in range(0, len(part.features), batch_size):
-        batch = slice(start, start + batch_size)
+    n_clips = math.ceil(PREDICTED_AT_ONCE / n_pieces)
+    for start in range(0, len(part.features), n_clips):
+        batch = slice(start, start + n_clips)
         predicted, attended = model(part.features[batch], part.valid[batch])
         predictions.append(predicted)
         weights.append(attended)
@@ -166,9 +176,12 @@ class _Stopper:
 class _Training:
     """All that changes from epoch to epoch."""
 
-    def __init__(self, name: str, fit: Part, settings: Mapping[str, Any], seed: int) -> None:
+    def __init__(
+        self, name: str, fit: Part, settings: Mapping[str, Any], seed: int, n_pieces: int
+    ) -> None:
         torch.manual_seed(seed)
         self.settings = settings
+        self.n_pieces = n_pieces
         self.device = fit.features.device
         model = build_model(
             name,
@@ -186,8 +199,9 @@ class _Training:
     def run_epoch(self, fit: Part, validation: Part) -> None:
         model, history = self.fitted.model, self.fitted.history
         epoch = len(history) + 1
-        fit_loss = _run_epoch(model, fit, self.optimiser, self.settings["batch_size"], self.order)
-        predictions, _ = predict(model, validation)
+        batch_size = self.settings["batch_size"]
+        fit_loss = _run_epoch(model, fit, self.optimiser, batch_size, self.order, self.n_pieces)
+        predictions, _ = predict(model, validation, self.n_pieces)
         loss, r2 = _score(predictions, validation)
         history.append(
             {"epoch": epoch, "fit_loss": fit_loss, "validation_loss": loss, "validation_r2": r2}
@@ -237,20 +251,24 @@ def _run_epoch(
     optimiser: torch.optim.Optimizer,
     batch_size: int,
     generator: torch.Generator,
+    n_pieces: int,
 ) -> float:
     model.train()
     total, frames = 0.0, 0
     order = torch.randperm(len(part.features), generator=generator).to(part.features.device)
-    for rows in order.split(batch_size):
-        valid = part.valid[rows]
-        predictions, _ = model(part.features[rows], valid)
-        loss = nn.functional.mse_loss(predictions[valid], part.labels[rows][valid])
+    for batch in order.split(batch_size):
+        batch_frames = int(part.valid[batch].sum())
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        for rows in batch.split(math.ceil(batch_size / n_pieces)):
+            valid = part.valid[rows]
+            predictions, _ = model(part.features[rows], valid)
+            loss = nn.functional.mse_loss(predictions[valid], part.labels[rows][valid])
+            n_frames = int(valid.sum())
+            # Weighed by their frames, the pieces' gradients add up to that of the batch.
+            (loss * (n_frames / batch_frames)).backward()
+            total += loss.item() * n_frames
         optimiser.step()
-        n_frames = int(valid.sum())
-        total += loss.item() * n_frames
-        frames += n_frames
+        frames += batch_frames
     return total / frames
 
 

@@ -114,13 +114,10 @@ def prepare_fold(
         Where the tensors go.
     """
     rows = [sequences.find_clips(clips) for clips in (fold.fit, fold.validation, fold.test)]
-    fit_frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
-    normalisation = fit_normalisation(
-        fit_frames, scaling=settings["scaling"], limit=settings["feature_limit"]
-    )
+    normalisation = _learn_normalisation(sequences, rows[0], settings)
     shared = [
         (
-            torch.from_numpy(normalisation.apply(sequences.features[part])).to(device),
+            torch.from_numpy(_normalise_clips(sequences, part, normalisation)).to(device),
             torch.from_numpy(sequences.valid[part]).to(device),
         )
         for part in rows
@@ -135,6 +132,30 @@ def prepare_fold(
     return FoldData(normalisation, parts, rows[2])
 
 
+def _learn_normalisation(
+    sequences: Sequences, clips: np.ndarray, settings: Mapping[str, Any]
+) -> Normalisation:
+    n_features = sequences.features.shape[-1]
+    numbers = np.arange(sequences.valid.size).reshape(sequences.valid.shape)  # (clips, frames)
+    return fit_normalisation(
+        sequences.features.reshape(-1, n_features),  # a view
+        numbers[clips][sequences.valid[clips]],
+        scaling=settings["scaling"],
+        limit=settings["feature_limit"],
+    )
+
+
+def _normalise_clips(
+    sequences: Sequences, clips: np.ndarray, normalisation: Normalisation
+) -> np.ndarray:
+    """Return ``(clips, frames, kept features)``, without a copy of what is not yet normalised."""
+    n_kept, n_frames = normalisation.kept.sum(), sequences.valid.shape[1]
+    normalised = np.empty((len(clips), n_frames, n_kept), np.float32)
+    for place, clip in enumerate(clips):
+        normalised[place] = normalisation.apply(sequences.features[clip])
+    return normalised
+
+
 def run_fit(
     name: str,
     sequences: Sequences,
@@ -144,6 +165,7 @@ def run_fit(
     settings: Mapping[str, Any],
     seed: int,
     checkpoint: Checkpoint | None = None,
+    n_pieces: int = 1,
 ) -> Fit:
     """Fit a model and predict the test clips.
 
@@ -160,12 +182,13 @@ def run_fit(
         The fields of `emotrace.config.TrainingSettings`.
     seed : int
     checkpoint : Checkpoint, optional
-        See `emotrace.training.fitting.fit_model`.
+    n_pieces : int
+        See `emotrace.training.fitting.fit_model` for both.
     """
     fit, validation, test = data.parts[target]
-    fitted = fit_model(name, fit, validation, settings, seed, checkpoint)
-    predictions, weights = predict(fitted.model, test)
-    shuffled = predict_shuffled(fitted.model, test, seed)
+    fitted = fit_model(name, fit, validation, settings, seed, checkpoint, n_pieces)
+    predictions, weights = predict(fitted.model, test, n_pieces)
+    shuffled = predict_shuffled(fitted.model, test, seed, n_pieces)
     return Fit(
         predictions=_tabulate_predictions(sequences, data.tests, predictions, shuffled),
         attention=_tabulate_attention(sequences, data.tests, weights),

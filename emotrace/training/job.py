@@ -46,6 +46,9 @@ COLUMNS = {
 }
 """The tables of a run, and their columns."""
 
+MOST_PIECES = 8
+"""Pieces that a batch is taken in before the GPU counts as too small for the model."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -111,8 +114,8 @@ def train_all(
     Raises
     ------
     EmotraceError
-        If the code was edited after the run was planned, or the store cannot be
-        read or written to.
+        If the code was edited after the run was planned, the store cannot be read or
+        written to, or the GPU has too little memory.
     """
     fits = FitStore(store.root / "fits" / feature_set / identity["model"], identity, sequences)
     plan = [
@@ -162,22 +165,16 @@ def _make_fits(
 ) -> None:
     model, settings = identity["model"], identity["settings"]
     device = prepare_device(threads)
-    prepared: tuple[Fold, FoldData] | None = None
+    fold: Fold | None = None
+    data: FoldData | None = None
     for number, planned in enumerate(missing, start=1):
-        if prepared is None or prepared[0] is not planned.fold:
-            prepared = planned.fold, prepare_fold(sequences, planned.fold, settings, device)
-        started = time.monotonic()
         checkpoint = Checkpoint(name_checkpoint(planned.entry))
         try:
-            fit = run_fit(
-                model,
-                sequences,
-                prepared[1],
-                planned.target,
-                settings=settings,
-                seed=planned.seed,
-                checkpoint=checkpoint,
-            )
+            if planned.fold is not fold:
+                fold, data = planned.fold, None  # two folds at once would take twice the memory
+                data = prepare_fold(sequences, fold, settings, device)
+            started = time.monotonic()
+            fit = _make_fit(planned, sequences, data, identity, checkpoint)
         except torch.OutOfMemoryError as error:
             raise EmotraceError(
                 f"{model}: the GPU has too little memory ({error})",
@@ -187,6 +184,40 @@ def _make_fits(
         write_fit(planned.entry, fit)
         checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
+
+
+def _make_fit(
+    planned: Planned,
+    sequences: Sequences,
+    data: FoldData,
+    identity: Mapping[str, Any],
+    checkpoint: Checkpoint,
+) -> Fit:
+    """Fit with whole batches, or with batches in as many pieces as the GPU's memory asks for."""
+    n_pieces = 1
+    while True:
+        try:
+            return run_fit(
+                identity["model"],
+                sequences,
+                data,
+                planned.target,
+                settings=identity["settings"],
+                seed=planned.seed,
+                checkpoint=checkpoint,
+                n_pieces=n_pieces,
+            )
+        except torch.OutOfMemoryError:
+            if n_pieces == MOST_PIECES:
+                raise
+        # Only now, without the exception's traceback, does nothing hold the failed fit.
+        torch.cuda.empty_cache()
+        n_pieces *= 2
+        logger.warning(
+            "%s: the GPU has too little memory, so each batch is taken in %d pieces",
+            identity["model"],
+            n_pieces,
+        )
 
 
 def _report(which: str, planned: Planned, fit: Fit, seconds: float) -> None:

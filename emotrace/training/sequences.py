@@ -82,8 +82,9 @@ def load_sequences(
         If a clip has no frame with both features and annotations.
     """
     annotations = pd.read_parquet(annotations_path, columns=[*KEYS, *TARGETS])
-    keys, matrix = read_feature_table(features_path)
-    frames = _match_frames(annotations[annotations["clip_id"].isin(set(clip_ids))], keys)
+    table = pq.ParquetFile(features_path)
+    wanted = annotations[annotations["clip_id"].isin(set(clip_ids))]
+    frames = _match_frames(wanted, _read_keys(table))
     missing = sorted(set(clip_ids) - set(frames["clip_id"]))
     if missing:
         raise EmotraceError(
@@ -91,34 +92,12 @@ def load_sequences(
             hint="if features.overrides gives this set a window that is wider than these clips, "
             "narrow it; else run the workflow again, so that features and corpus fit together",
         )
-    return _pad_clips(frames, matrix, clip_ids)
+    return _pad_clips(frames, table, clip_ids)
 
 
-def read_feature_table(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read a feature table as keys and one matrix.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    keys : pandas.DataFrame
-        ``clip_id`` and ``time_s``.
-    matrix : numpy.ndarray, shape (rows, features), float32
-    """
-    file = pq.ParquetFile(path)
-    keys = file.read(columns=list(KEYS)).to_pandas()
-    keys = keys.astype({"clip_id": str, "time_s": np.float64})
-    names = [name for name in file.schema_arrow.names if name not in KEYS]
-    matrix = np.empty((len(keys), len(names)), dtype=np.float32)
-    row = 0
-    for group in range(file.num_row_groups):
-        columns = file.read_row_group(group, columns=names).columns
-        block = np.stack([column.to_numpy() for column in columns])  # (features, rows)
-        matrix[row : row + block.shape[1]] = block.T
-        row += block.shape[1]
-    return keys, matrix
+def _read_keys(table: pq.ParquetFile) -> pd.DataFrame:
+    keys = table.read(columns=list(KEYS)).to_pandas()
+    return keys.astype({"clip_id": str, "time_s": np.float64})
 
 
 def _match_frames(annotations: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
@@ -134,21 +113,41 @@ def _match_frames(annotations: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame
     return frames.dropna(subset="row").astype({"row": np.intp})
 
 
-def _pad_clips(frames: pd.DataFrame, matrix: np.ndarray, clip_ids: Sequence[str]) -> Sequences:
-    clips = {clip_id: clip for clip_id, clip in frames.groupby("clip_id", sort=False)}
-    shape = (len(clip_ids), max(len(clip) for clip in clips.values()))
+def _pad_clips(frames: pd.DataFrame, table: pq.ParquetFile, clip_ids: Sequence[str]) -> Sequences:
+    numbers = {clip_id: number for number, clip_id in enumerate(clip_ids)}
+    frames = frames.assign(
+        clip=frames["clip_id"].map(numbers),
+        place=frames.groupby("clip_id").cumcount(),  # in order of time, as matched
+    )
+    shape = (len(clip_ids), frames["place"].max() + 1)
+    n_features = len(table.schema_arrow.names) - len(KEYS)
     sequences = Sequences(
         clip_ids=list(clip_ids),
         times=np.zeros(shape),
         valid=np.zeros(shape, dtype=bool),
-        features=np.zeros((*shape, matrix.shape[1]), dtype=np.float32),
+        features=np.zeros((*shape, n_features), dtype=np.float32),
         labels=np.zeros((*shape, len(TARGETS)), dtype=np.float32),
     )
-    for number, clip_id in enumerate(clip_ids):
-        clip = clips[clip_id]  # in order of time, as matched
-        span = slice(0, len(clip))
-        sequences.times[number, span] = clip["time_s"]
-        sequences.valid[number, span] = True
-        sequences.features[number, span] = matrix[clip["row"]]
-        sequences.labels[number, span] = clip[list(TARGETS)]
+    places = frames["clip"], frames["place"]
+    sequences.times[places] = frames["time_s"]
+    sequences.valid[places] = True
+    sequences.labels[places] = frames[list(TARGETS)]
+    _fill_features(sequences.features, frames, table)
     return sequences
+
+
+def _fill_features(features: np.ndarray, frames: pd.DataFrame, table: pq.ParquetFile) -> None:
+    """Read each frame into its place, one row group after the other, never the whole table."""
+    sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    for group, found in frames.groupby(np.searchsorted(ends, frames["row"], side="right")):
+        rows = found["row"].to_numpy() - starts[group]
+        features[found["clip"], found["place"]] = _read_rows(table, group, rows)
+
+
+def _read_rows(table: pq.ParquetFile, group: int, rows: np.ndarray) -> np.ndarray:
+    """Read rows of one row group, ``(rows, features)``."""
+    names = [name for name in table.schema_arrow.names if name not in KEYS]
+    columns = table.read_row_group(group, columns=names).columns
+    return np.stack([column.to_numpy()[rows] for column in columns]).T
