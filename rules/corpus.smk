@@ -105,7 +105,7 @@ rule build_corpus:
     conda:
         "../envs/audio.yaml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: round(4000 + 20 * input.size_mb)
+        mem_mb=lambda wildcards, input, attempt: round(4000 + 40 * input.size_mb)
         * attempt,
         runtime=lambda wildcards, input, attempt: round(60 + input.size_mb) * attempt,
     params:

@@ -139,6 +139,16 @@ def test_number_of_workers_and_order_of_clips_change_nothing(
     assert path.read_bytes() == extracted.table.read_bytes()
 
 
+def test_in_how_many_parts_a_table_is_written_changes_nothing(
+    extracted: Extracted, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotrace.features.table.ROW_GROUP_BYTES", 1)
+    path = tmp_path / "a.parquet"
+    assert extract(extracted.files, path, store).digest == extracted.result.digest
+    assert pq.ParquetFile(path).num_row_groups == 3
+    assert pq.read_table(path).equals(pq.read_table(extracted.table))
+
+
 def test_one_other_sample_computes_its_clip_alone_and_changes_the_digest(
     extracted: Extracted, store: Path, tmp_path: Path
 ) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ import pyarrow.parquet as pq
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames
 
-CLIPS_PER_ROW_GROUP = 64
-"""Clips written, and later read, at once: some 100 MB of the widest set."""
+ROW_GROUP_BYTES = 100e6
+"""Size of what is written, and later read, at once. For each column of each such part, 1 kB of
+memory is held until the file is complete, and 0.1 kB of the file describe it."""
 
 
 def write_table(
@@ -53,7 +53,6 @@ def write_table(
         metadata={"emotrace": json.dumps(identity), "excluded": json.dumps(list(excluded))},
     )
     digest = hashlib.sha256(repr(columns).encode())
-    rows = iter(clips)
     with pq.ParquetWriter(
         path,
         schema,
@@ -61,11 +60,26 @@ def write_table(
         use_dictionary=["clip_id"],
         use_byte_stream_split=["time_s", *columns],
     ) as writer:
-        while batch := list(islice(rows, CLIPS_PER_ROW_GROUP)):
+        for batch in _divide_clips(clips):
             for clip_id, clip in batch:
                 digest.update(clip_id.encode() + clip.times.tobytes() + clip.values.tobytes())
             writer.write_table(_build_table(batch, schema))
     return digest.hexdigest()
+
+
+def _divide_clips(
+    clips: Iterable[tuple[str, ClipFrames]],
+) -> Iterator[list[tuple[str, ClipFrames]]]:
+    batch: list[tuple[str, ClipFrames]] = []
+    size = 0
+    for clip_id, clip in clips:
+        batch.append((clip_id, clip))
+        size += clip.values.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _build_table(batch: list[tuple[str, ClipFrames]], schema: pa.Schema) -> pa.Table:
