@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from emotrace.errors import EmotraceError
@@ -136,16 +137,27 @@ def _connect(address: str) -> Any:
     from distributed import Client
 
     try:
-        return Client(address, timeout=SECONDS_TO_ANSWER)
+        client = Client(address, timeout=SECONDS_TO_ANSWER)
     except (OSError, ValueError) as error:
         raise EmotraceError(
             f"dask_cluster: no Dask scheduler answers at {address} ({error})",
             hint='start one there with dask scheduler, or say "local" or "slurm"',
         ) from None
+    if not client.nthreads():
+        logger.info("waiting for workers at %s", address)
+    return client
 
 
 def _prepare(client: Any) -> Any:
     """Let a scheduler and workers that were started elsewhere, now or later, find our code."""
     client.run_on_scheduler(site.addsitedir, str(ROOT))
     client.register_worker_callbacks(partial(site.addsitedir, str(ROOT)))
+    try:
+        # A worker that cannot import what it is sent would leave without a word.
+        client.run(import_module, "emotrace.features.extraction")
+    except ImportError as error:
+        raise EmotraceError(
+            f"dask_cluster: a worker at {client.scheduler.address} cannot run emotrace ({error})",
+            hint="start the workers in the environment of the workflow",
+        ) from None
     return client

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from emotrace.errors import EmotraceError
 from emotrace.parallel import map_clips
@@ -99,37 +101,50 @@ def find_folder(_: int) -> Path:
     return Path.cwd()
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """The address of a Dask cluster that others started, where nothing of ours is at hand."""
-    file = tmp_path / "scheduler.json"
+@contextmanager
+def run_cluster(folder: Path, packages: Path) -> Iterator[str]:
+    """Yield the address of a Dask cluster that others started, where nothing of ours is at hand.
+
+    Packages in a folder of that name hide those installed.
+    """
+    file = folder / "scheduler.json"
     common = ["--scheduler-file", str(file), "--no-dashboard"]
     scheduler = ["distributed.cli.dask_scheduler", "--port", "0", *common]
     worker = ["distributed.cli.dask_worker", "--nthreads", "1", *common]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = os.environ | {"PYTHONPATH": str(packages)}
     started = []
     try:
         for command in (scheduler, worker):
             streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             python = [sys.executable, "-m", *command]
-            started.append(subprocess.Popen(python, cwd=tmp_path, env=environment, **streams))
+            started.append(subprocess.Popen(python, cwd=folder, env=environment, **streams))
         while not file.exists():
             assert started[0].poll() is None
             time.sleep(0.1)
-        yield json.loads(file.read_text())["address"]
+        address = json.loads(file.read_text())["address"]
+        with Client(address) as client:
+            client.wait_for_workers(1, timeout=60)
+        yield address
     finally:
         for process in reversed(started):
             process.terminate()
             process.wait(30)
 
 
-def test_a_cluster_that_is_there_already_does_the_work(scheduler: str, tmp_path: Path) -> None:
-    results = map_clips(
-        crash,
-        [(tmp_path, number) for number in range(4)],
-        label="",
-        workers=Workers(1, 1000, scheduler),
-    )
-    assert list(results) == [0, -1, -2, -3]
-    folder = map_clips(find_folder, [0], label="", workers=Workers(1, 1000, scheduler))
-    assert list(folder) == [tmp_path]  # where that worker was started, and no process of ours
+def test_a_cluster_that_is_there_already_does_the_work(tmp_path: Path) -> None:
+    with run_cluster(tmp_path, tmp_path / "none") as address:
+        workers = Workers(1, 1000, address)
+        items = [(tmp_path, number) for number in range(4)]
+        assert list(map_clips(crash, items, label="", workers=workers)) == [0, -1, -2, -3]
+        # Where that worker was started, and in no process of ours.
+        assert list(map_clips(find_folder, [0], label="", workers=workers)) == [tmp_path]
+
+
+def test_a_cluster_in_another_environment_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages/pandas.py").write_text("raise ImportError('pandas is not here')")
+    with (
+        run_cluster(tmp_path, tmp_path / "packages") as address,
+        pytest.raises(EmotraceError, match=r"cannot run emotrace \(pandas is not here\)\nhint: "),
+    ):
+        list(map_clips(find_folder, [0], label="", workers=Workers(1, 1000, address)))

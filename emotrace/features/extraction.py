@@ -176,7 +176,11 @@ def list_excluded(requests: Iterable[Request]) -> pd.DataFrame:
 
 def read_excluded(paths: Iterable[str | Path]) -> set[str]:
     """Read which clips tables of `list_excluded` hold."""
-    return {clip_id for path in paths for clip_id in pd.read_csv(path, dtype="str")["clip_id"]}
+    return {
+        clip_id
+        for path in paths
+        for clip_id in pd.read_csv(path, dtype="str", keep_default_na=False)["clip_id"]
+    }
 
 
 def _select_missing(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
