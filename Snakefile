@@ -29,10 +29,16 @@ from emotrace.corpus.sources import (
     select_audio_settings,
     select_table_settings,
 )
+from emotrace.disks import refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.planning import list_options, plan_run, refuse_unknown_clips
 from emotrace.provenance import digest_code
+
+try:
+    refuse_unwritable_folder()
+except EmotraceError as error:
+    raise WorkflowError(str(error)) from None
 
 
 configfile: Path(workflow.basedir, "config.yaml").as_posix()

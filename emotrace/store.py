@@ -65,8 +65,12 @@ class Store:
             with write_file(self.claims / FOLDER_NAME) as unfinished:
                 unfinished.write_text(f"{self.user}\n", encoding="utf-8")
         names = sorted({entry.relative_to(self.root).as_posix() for entry in entries})
-        with write_file(self.claims / os.path.relpath(product, self.user)) as unfinished:
-            unfinished.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        text = "".join(f"{name}\n" for name in names)
+        claim = self.claims / os.path.relpath(product, self.user)
+        # A store that may only be read serves those who claimed the same before.
+        if not claim.exists() or claim.read_text(encoding="utf-8") != text:
+            with write_file(claim) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
 
 
 def open_store(path: str) -> Store:

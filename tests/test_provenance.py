@@ -207,6 +207,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
     assert list_behind(real_tree, digest, "workflow_scripts/train_model.py") == {
         "workflow_scripts/train_model.py",
         "emotrace/__init__.py",
+        "emotrace/disks.py",
         "emotrace/errors.py",
         "emotrace/jobs.py",
         "emotrace/models/__init__.py",

@@ -33,5 +33,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0]):
+    with run_job(snakemake.log[0], *snakemake.output):
         main()

@@ -1,0 +1,243 @@
+"""Disks that are full or may only be read: a clear error, nothing half written, and a way on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from emotrace.errors import EmotraceError
+from emotrace.jobs import run_job
+from emotrace.training import checkpoint
+from tests.test_extraction import build_files, extract
+from tests.training import make_corpus, read_run, train
+from tests.workflow import ROOT, run_snakemake, succeed
+
+Mount = Callable[[str], Path]
+
+FULL = "No space left on device"
+READ_ONLY = "Read-only file system"
+
+EXPERIMENT: dict[str, Any] = {
+    "corpus": {"name": "demo", "n_clips": 12, "duration_s": 45},
+    "runs": [{"feature_sets": ["chroma"], "models": ["AT_4"]}],
+    "evaluation": {"feature_set": "chroma", "baseline": "AT_4", "bootstrap_samples": 100},
+    "training": {"max_epochs": 2},
+    "seeds": [1, 2],
+}
+"""Its attention weights alone take more room than a run must find to begin."""
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Return what mounts a disk of 32 MB under a name."""
+    mounted: list[Path] = []
+
+    def mount_disk(name: str) -> Path:
+        disk = tmp_path / name
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=32m", "emotrace_test", str(disk)]
+        if shutil.which("mount") is None or subprocess.run(command).returncode:
+            pytest.skip("needs Linux and the right to mount a disk, which root has")
+        mounted.append(disk)
+        return disk
+
+    yield mount_disk
+    for disk in mounted:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def leave_room(disk: Path, size: int) -> None:
+    """Fill a disk until so many bytes are free."""
+    filling = disk / "filling"
+    filling.unlink(missing_ok=True)
+    filling.write_bytes(bytes(shutil.disk_usage(disk).free - size))
+
+
+def make_room(disk: Path) -> None:
+    (disk / "filling").unlink()
+
+
+def protect(disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+
+def assert_clear(printed: str, path: Path, reason: str) -> None:
+    """Assert that an error names a path and the reason, says what to do, and no more."""
+    assert str(path) in printed and reason in printed and "hint: " in printed, printed
+    assert "Traceback" not in printed and "Logging error" not in printed, printed
+
+
+def assert_whole(*folders: Path) -> None:
+    """Assert that what lies under a final name can be read to its end."""
+    for file in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        if file.suffix == ".parquet" and "claims" not in file.parts:
+            pq.read_table(file, page_checksum_verification=True)
+        if file.suffix == ".json":
+            json.loads(file.read_text(encoding="utf-8"))
+        assert not file.name.startswith("."), file
+
+
+def test_a_run_that_met_every_full_disk_ends_with_the_tables_of_one_that_met_none(
+    mount: Mount, tmp_path: Path
+) -> None:
+    store, folder = mount("store"), mount("run")
+    config = EXPERIMENT | {"store": str(store)}
+
+    def run(*targets: str) -> subprocess.CompletedProcess[str]:
+        return run_snakemake(folder, *targets, config=config)
+
+    def fail_on(disk: Path, size: int, job: str, target: str = "tables") -> None:
+        leave_room(disk, size)
+        failed = run(target)
+        printed = failed.stdout + failed.stderr
+        assert failed.returncode != 0
+        assert f"Error in rule {job}" in printed
+        assert_clear(printed, disk, FULL)
+        assert_whole(store, folder / "results")
+        make_room(disk)
+
+    succeed(run("corpus"))
+    fail_on(store, 40_000, "extract_features")
+    succeed(run("features"))
+    fail_on(store, 10_000, "train_model")
+    fail_on(folder, 250_000, "train_model", "models")
+    succeed(run("tables"))
+    alone = tmp_path / "alone"
+    succeed(run_snakemake(alone, "tables", config=EXPERIMENT))
+    for table in ("tables.csv", "comparisons.csv", "groups.csv"):
+        expected = (alone / "results" / table).read_bytes()
+        assert (folder / "results" / table).read_bytes() == expected, table
+
+
+@pytest.mark.parametrize(("size", "reason"), [(0, FULL), (None, READ_ONLY)])
+@pytest.mark.parametrize("part", [".", "results"])
+def test_a_folder_that_takes_no_files_is_refused_before_any_job(
+    part: str, size: int | None, reason: str, mount: Mount, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    disk = mount(f"run/{part}") if part != "." else mount("disk")
+    folder = disk if part == "." else tmp_path / "run"
+    protect(disk) if size is None else leave_room(disk, size)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(EXPERIMENT), encoding="utf-8")
+    refused = run_snakemake(folder, "tables", "--configfile", str(config))
+    assert refused.returncode != 0
+    assert_clear(refused.stdout + refused.stderr, disk, reason)
+    assert {path.name for path in disk.iterdir()} <= {"filling", ".snakemake"}
+
+
+JOB = """
+import logging, sys
+from pathlib import Path
+import pandas as pd
+from emotrace.jobs import run_job
+from tests.test_extraction import extract
+from tests.training import make_corpus, train
+
+def write_lines():
+    for line in range(1000):
+        logging.getLogger("emotrace").info("line %d", line)
+
+files, store, here = pd.read_parquet(sys.argv[1]), Path(sys.argv[2]), Path.cwd()
+with run_job("job.log"):
+    write_lines()
+print("no log, no harm")
+with run_job("job.log", *sys.argv[3:]):
+    write_lines()
+    {work}
+"""
+
+
+EXTRACT = "extract(files, here / 'table.parquet', store)"
+TRAIN = "train(here, make_corpus(), store=store)"
+
+
+# One page, or room for the log and for some of a run's files.
+@pytest.mark.parametrize(
+    ("work", "size", "named"),
+    [
+        (EXTRACT, 4_096, "table.parquet"),
+        (TRAIN, 4_096, "predictions.parquet"),
+        (TRAIN, 36_864, "weights/valence_fold0_seed1.safetensors"),
+    ],
+)
+def test_a_job_says_that_its_disk_is_full_though_its_log_is_lost(
+    work: str, size: int, named: str, mount: Mount, tmp_path: Path
+) -> None:
+    disk, store = mount("run"), tmp_path / "store"
+    files = build_files(tmp_path)
+    extract(files, tmp_path / "table.parquet", store)
+    train(tmp_path, make_corpus(), store=store)
+    files.to_parquet(tmp_path / "files.parquet")
+    leave_room(disk, size)
+    outputs = [f"{name}.parquet" for name in ("table", "predictions", "attention", "history")]
+    command = [sys.executable, "-c", JOB.format(work=work)]
+    job = subprocess.run(
+        [*command, str(tmp_path / "files.parquet"), str(store), *outputs],
+        capture_output=True,
+        text=True,
+        cwd=disk,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (job.returncode, job.stdout) == (1, "no log, no harm\n"), job.stderr
+    assert_clear(job.stderr, disk, FULL)
+    assert named in job.stderr
+    assert not list(disk.glob("*.parquet"))
+
+
+def test_a_log_that_may_not_be_written_is_named(
+    mount: Mount, capfd: pytest.CaptureFixture[str]
+) -> None:
+    disk = mount("run")
+    protect(disk)
+    with pytest.raises(SystemExit), run_job(disk / "job.log"):
+        raise AssertionError("nothing may begin")
+    assert_clear("".join(capfd.readouterr()), disk / "job.log", READ_ONLY)
+
+
+def test_a_disk_that_is_full_when_a_fit_is_to_be_kept_leaves_it_whole_or_not_at_all(
+    mount: Mount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)
+    store = mount("store")
+    train(tmp_path / "expected", make_corpus())
+    # Room for the claim alone; for half a checkpoint; for a fit and the next one's checkpoint.
+    for size in (8_192, 16_384, 65_536):
+        leave_room(store, size)
+        with pytest.raises(EmotraceError) as refused:
+            train(tmp_path / "run", make_corpus(), store=store)
+        assert_clear(str(refused.value), store, FULL)
+        for path in store.rglob("*.checkpoint"):
+            assert checkpoint.Checkpoint(path).load(torch.device("cpu")) is not None
+    make_room(store)
+    train(tmp_path / "run", make_corpus(), store=store)
+    assert read_run(tmp_path / "run") == read_run(tmp_path / "expected")
+    assert_whole(store)
+
+
+def test_a_store_that_may_only_be_read_serves_what_it_holds(mount: Mount, tmp_path: Path) -> None:
+    store, table = mount("store"), tmp_path / "table.parquet"
+    files, corpus = build_files(tmp_path), make_corpus()
+    extracted = extract(files[:2], table, store)
+    train(tmp_path / "run", corpus, store=store)
+    before = read_run(tmp_path / "run")
+    protect(store)
+    assert extract(files[:2], table, store).digest == extracted.digest
+    train(tmp_path / "run", corpus, store=store)
+    assert read_run(tmp_path / "run") == before
+    with pytest.raises(EmotraceError) as refused:
+        extract(files, table, store)
+    assert_clear(str(refused.value), store, READ_ONLY)
+    with pytest.raises(EmotraceError) as refused:
+        train(tmp_path / "run", corpus, store=store, seeds=(1, 2))
+    assert_clear(str(refused.value), store, READ_ONLY)
