@@ -4,8 +4,8 @@
 
 For each number, the workflow examines a corpus of so many clips and extracts `spectral`,
 and is planned with all feature sets. A clip lasts three seconds and takes 0.1 MB in the
-folder for temporary files. There are only a few sounds, but no two files are alike,
-because of equal files the workflow would compute one.
+folder for temporary files. There are only a few sounds, but each clip begins at another
+moment of one, because of equal files the workflow would compute one.
 
 Machines differ, so rates, in clips per second, are also given as multiples of the rate at
 which one process without Dask examines the same sounds, or else computes them; times of
@@ -36,13 +36,16 @@ import psutil
 from workflow import Usage, build_command, measure, plan_finished, plan_nothing, write_tables
 
 from emotrace.features import list_feature_sets
-from emotrace.parallel import SINGLE_THREADED
+from emotrace.workers import SINGLE_THREADED
 
 FEATURE_SET = "spectral"
 CLIP_S = 3
 FRAME_S = 0.5
 N_SOUNDS = 24
 """Sounds that the clips of a corpus are made of."""
+
+SAMPLES_BETWEEN_CLIPS = 101
+"""Between the beginnings of two clips of one sound; a prime, so that no two clips are equal."""
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -56,7 +59,7 @@ class Job:
     rate : float
         Clips per second of its workers.
     finishing_s : float
-        Seconds from the end of its workers to its own.
+        Seconds from the end of its workers to its own, or a little more.
     driver_mb, worker_mb : float
         Peak memory of the job's own process and of its largest worker.
     """
@@ -102,9 +105,8 @@ def make_corpus(folder: Path, n_clips: int) -> dict[str, Any]:
 
 
 def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
-    """Write a few sounds into many files, no two alike."""
-    import io
-
+    """Write a few sounds into many files, each from another moment on and round again."""
+    import numpy as np
     import soundfile
 
     from emotrace.audio import SAMPLE_RATE
@@ -113,19 +115,11 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
     sounds = []
     for name in demo_clip_ids(N_SOUNDS):
         clip = synthesise_clip(name, n_clips=N_SOUNDS, duration_s=LEAST_DURATION_S, seed=1)
-        file = io.BytesIO()
-        soundfile.write(file, clip.samples[: CLIP_S * SAMPLE_RATE], SAMPLE_RATE, format="FLAC")
-        sounds.append(file.getvalue())
+        sounds.append(clip.samples[: CLIP_S * SAMPLE_RATE])
     for number, clip_id in enumerate(clip_ids):
-        marked = mark_flac(sounds[number % N_SOUNDS], clip_id)
-        (folder / f"{clip_id}.flac").write_bytes(marked)
-
-
-def mark_flac(content: bytes, mark: str) -> bytes:
-    """Put a mark into a FLAC file, in a block that is not for players."""
-    # Layout: https://www.rfc-editor.org/rfc/rfc9639#section-8, where the first block ends at 42.
-    block = b"mark" + mark.encode()
-    return content[:42] + b"\x02" + len(block).to_bytes(3, "big") + block + content[42:]
+        moment = number // N_SOUNDS * SAMPLES_BETWEEN_CLIPS
+        samples = np.roll(sounds[number % N_SOUNDS], -moment)
+        soundfile.write(folder / f"{clip_id}.flac", samples, SAMPLE_RATE)
 
 
 def work_alone(music: Path) -> Alone:
@@ -214,7 +208,7 @@ def _watch(job: Job, done: threading.Event) -> None:
                 elif "spawn_main" in command:
                     worker_seen = time.perf_counter()
                     job.worker_mb = max(job.worker_mb, read_peak(process.pid))
-    job.finishing_s = driver_seen - worker_seen
+    job.finishing_s = max(driver_seen - worker_seen, SECONDS_BETWEEN_LOOKS)
 
 
 def read_peak(pid: int) -> float:
@@ -231,7 +225,7 @@ def measure_disk(*places: Path) -> float:
 
 
 def benchmark(folder: Path, n_clips: int) -> dict[str, str]:
-    """Run and plan the workflow on a corpus, and return a row of the table."""
+    """Run and plan the workflow on a corpus, and return a column of the table."""
     music, table = folder / "music", f"results/features/{FEATURE_SET}.parquet"
     config = {
         "corpus": make_corpus(music, n_clips),
@@ -280,21 +274,22 @@ def describe_usage(usage: Usage, empty: Usage) -> str:
     return f"{seconds}, {usage.memory_mb:.0f} MB"
 
 
-def print_row(cells: Sequence[str]) -> None:
-    """Print a row of a Markdown table."""
-    print(f"| {' | '.join(cells)} |", flush=True)
+def print_table(columns: Sequence[dict[str, str]]) -> None:
+    """Print a Markdown table."""
+    for number, name in enumerate(columns[0]):
+        print(f"| {' | '.join([name, *(column[name] for column in columns)])} |")
+        if number == 0:
+            print(f"|{' --- |' * (1 + len(columns))}")
 
 
 def main() -> None:
     """Run the benchmark for each number of clips that the command names."""
     os.environ.update(SINGLE_THREADED)
-    for number, n_clips in enumerate(map(int, sys.argv[1:])):
+    columns = []
+    for n_clips in map(int, sys.argv[1:]):
         with tempfile.TemporaryDirectory() as temporary:
-            row = benchmark(Path(temporary), n_clips)
-        if number == 0:
-            print_row(list(row))
-            print_row(["---"] * len(row))
-        print_row(list(row.values()))
+            columns.append(benchmark(Path(temporary), n_clips))
+    print_table(columns)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,8 @@ class Workers:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         # A clip that ended one process shall not end another.
         dask.config.set({"distributed.scheduler.allowed-failures": 0})
+        # Its profiler files 0.1 MB a second of what each worker does, for a quarter of an hour.
+        dask.config.set({"distributed.worker.profile.enabled": False})
         if self.cluster == LOCAL:
             with self._start_local() as cluster, Client(cluster) as client:
                 yield client

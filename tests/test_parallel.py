@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from distributed import Client
+from distributed import Client, get_worker
 
 from emotrace.errors import EmotraceError
 from emotrace.parallel import map_clips
@@ -36,6 +36,17 @@ def test_workers_share_the_cores_and_libraries_inside_them_do_not(
     counts = list(map_clips(count_threads, [1], label="", workers=Workers(1, 1000)))
     assert counts[0]
     assert set(counts[0]) == {1}
+
+
+def count_notes(seconds: float) -> int:
+    time.sleep(seconds)
+    return len(get_worker().profile_history)
+
+
+def test_workers_take_no_notes_that_fill_their_memory() -> None:
+    # Dask's profiler files what it saw once a second.
+    counts = list(map_clips(count_notes, [2.5, 0], label="", workers=Workers(1, 1000)))
+    assert counts == [0, 0]
 
 
 def crash(item: tuple[Path, int]) -> int:

@@ -64,6 +64,7 @@ def write_table(
             for clip_id, clip in batch:
                 digest.update(clip_id.encode() + clip.times.tobytes() + clip.values.tobytes())
             writer.write_table(_build_table(batch, schema))
+            del batch  # the next one is read before it would be forgotten
     return digest.hexdigest()
 
 
@@ -85,7 +86,7 @@ def _divide_clips(
 def _build_table(batch: list[tuple[str, ClipFrames]], schema: pa.Schema) -> pa.Table:
     clip_ids = np.repeat([clip_id for clip_id, _ in batch], [len(clip.times) for _, clip in batch])
     times = np.concatenate([clip.times for _, clip in batch])
-    values = np.concatenate([clip.values for _, clip in batch])  # (frames, features)
-    by_feature = np.ascontiguousarray(values.T)
+    by_feature = np.empty((len(schema) - 2, len(times)), np.float32)  # (features, frames)
+    np.concatenate([clip.values.T for _, clip in batch], axis=1, out=by_feature)
     arrays = [pa.array(clip_ids), pa.array(times), *(pa.array(column) for column in by_feature)]
     return pa.Table.from_arrays(arrays, schema=schema)
