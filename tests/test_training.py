@@ -372,16 +372,35 @@ def test_a_fit_that_runs_out_of_memory_goes_on_from_its_checkpoint(
 
 
 @pytest.mark.parametrize("step", ["prepare_fold", "run_fit"])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
 def test_a_gpu_that_is_too_small_ends_in_a_hint(
-    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refusal: RuntimeError, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run_out(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise refusal
 
     monkeypatch.setattr(job, step, run_out)
     with pytest.raises(EmotraceError, match="AT_4: the GPU has too little memory") as error:
         train(tmp_path, make_corpus())
     assert "training.batch_size" in str(error.value)
+
+
+def test_what_is_no_want_of_memory_is_not_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(job, "run_fit", fail)
+    with pytest.raises(RuntimeError, match="^shapes differ$"):
+        train(tmp_path, make_corpus())
 
 
 def test_training_needs_nothing_that_a_gpu_machine_may_lack() -> None:

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TRIES = 1.0
 
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What torch and the libraries behind it say when a GPU's memory does not suffice."""
+
 
 @contextmanager
 def claim_gpu(slots: int) -> Iterator[None]:
@@ -41,6 +44,11 @@ def claim_gpu(slots: int) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether a GPU's memory did not suffice, for which cuBLAS has no error of its own."""
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _name_gpus(number: int) -> list[str]:

@@ -21,7 +21,7 @@ from emotrace.errors import EmotraceError
 from emotrace.provenance import digest_tables, refuse_changed_code
 from emotrace.store import Store, remove_entry
 from emotrace.training.checkpoint import Checkpoint
-from emotrace.training.devices import claim_gpu
+from emotrace.training.devices import claim_gpu, is_out_of_memory
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.identity import list_code
 from emotrace.training.protocols import Fold, make_folds
@@ -175,7 +175,9 @@ def _make_fits(
                 data = prepare_fold(sequences, fold, settings, device)
             started = time.monotonic()
             fit = _make_fit(planned, sequences, data, identity, checkpoint)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             raise EmotraceError(
                 f"{model}: the GPU has too little memory ({error})",
                 hint="lower training.batch_size or gpu_slots in the config, or take a larger GPU",
@@ -207,8 +209,8 @@ def _make_fit(
                 checkpoint=checkpoint,
                 n_pieces=n_pieces,
             )
-        except torch.OutOfMemoryError:
-            if n_pieces == MOST_PIECES:
+        except RuntimeError as error:
+            if n_pieces == MOST_PIECES or not is_out_of_memory(error):
                 raise
         # Only now, without the exception's traceback, does nothing hold the failed fit.
         torch.cuda.empty_cache()
