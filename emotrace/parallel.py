@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 IN_HAND = 4
-"""Clips submitted ahead per worker: enough to keep it busy, few enough to keep memory flat."""
+"""Clips submitted ahead per thread: enough to keep it busy, few enough to keep memory flat."""
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -125,17 +125,20 @@ def _run_until_killed(
     """Take items and yield their results until a process dies; return what was in hand then."""
     in_hand: deque[tuple[Item, Any]] = deque()
     with workers.limit(len(waiting)).start() as client:
-        ahead = IN_HAND * max(workers.number, len(client.nthreads()))
         while waiting or in_hand:
-            while waiting and len(in_hand) < ahead:
+            # A cluster may have more threads than were asked for, and may grow.
+            n_threads = max(workers.number, sum(client.nthreads().values()))
+            while waiting and len(in_hand) < IN_HAND * n_threads:
                 item = waiting.popleft()
                 in_hand.append((item, client.submit(function, item, pure=False)))
-            item, future = in_hand.popleft()
-            result = _wait_for(future)
-            if isinstance(result, _Killed):
-                return [(item, result), *((item, _wait_for(future)) for item, future in in_hand)]
-            progress.advance()
-            yield result
+            for _ in range(min(n_threads, len(in_hand))):
+                item, future = in_hand.popleft()
+                result = _wait_for(future)
+                if isinstance(result, _Killed):
+                    rest = [(item, _wait_for(future)) for item, future in in_hand]
+                    return [(item, result), *rest]
+                progress.advance()
+                yield result
     return []
 
 

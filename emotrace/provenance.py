@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +16,8 @@ from emotrace.errors import EmotraceError
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+Reader = Callable[[Path], tuple[str, tuple[Path, ...]]]
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the Snakefile."""
@@ -38,15 +40,7 @@ def digest_code(*files: str) -> str:
     str
         Twelve hexadecimal digits.
     """
-    seen: dict[Path, str] = {}
-    waiting = [ROOT / file for file in files]
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen[path], imported = _read_module(path)
-            waiting += imported
-    lines = [f"{path.relative_to(ROOT).as_posix()} {seen[path]}" for path in sorted(seen)]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    return _digest_modules(files, _read_module)
 
 
 @cache
@@ -55,7 +49,8 @@ def refuse_changed_code(planned: str, what: str, *files: str) -> None:
 
     Else what it made would be kept as the work of the code that was planned. Ask
     before the first result is kept, when all of the code was imported: what is
-    edited later does not matter, so a process looks once.
+    edited later does not matter, so a process looks at each module once. One that
+    works for several runs, as on a Dask cluster, keeps what it imported for the first.
 
     Parameters
     ----------
@@ -71,11 +66,10 @@ def refuse_changed_code(planned: str, what: str, *files: str) -> None:
     EmotraceError
         If the code is another.
     """
-    _read_module.cache_clear()
-    if digest_code(*files) != planned:
+    if _digest_modules(files, _read_imported) != planned:
         raise EmotraceError(
-            f"{what}: its code was edited after the run was planned",
-            hint="start the same command again",
+            f"{what}: its code was edited after the run was planned, or after this worker began",
+            hint="start the same command again, and before it the workers of a Dask cluster",
         )
 
 
@@ -99,7 +93,7 @@ def refuse_other_versions(what: str, *planned: tuple[str, str]) -> None:
         If a version is another.
     """
     for name, version in planned:
-        found = find_versions(name)[name]
+        found = _find_imported(name)
         if found != version:
             raise EmotraceError(
                 f"{what}: needs {name} {version}, and {socket.gethostname()} has {found}",
@@ -144,7 +138,25 @@ def digest_tables(*tables: pa.Table | pd.DataFrame) -> str:
 
 
 @cache
-def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
+def _find_imported(distribution: str) -> str:
+    """Return the version of a distribution when this process first asked for it."""
+    return find_versions(distribution)[distribution]
+
+
+def _digest_modules(files: Sequence[str], read: Reader) -> str:
+    seen: dict[Path, str] = {}
+    waiting = [ROOT / file for file in files]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen[path], imported = read(path)
+            waiting += imported
+    lines = [f"{path.relative_to(ROOT).as_posix()} {seen[path]}" for path in sorted(seen)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def _parse_module(path: Path) -> tuple[str, tuple[Path, ...]]:
+    """Digest a module, and name those of ours that it imports."""
     try:
         tree = _strip(ast.parse(path.read_text(encoding="utf-8")))
     except SyntaxError as error:
@@ -156,6 +168,11 @@ def _read_module(path: Path) -> tuple[str, tuple[Path, ...]]:
     package = path.relative_to(ROOT).parent.parts
     imported = {file for name in _list_imports(tree, package) for file in _locate_module(name)}
     return digest, tuple(sorted(imported - {path}))
+
+
+_read_module = cache(_parse_module)
+_read_imported = cache(_parse_module)
+"""The same for `refuse_changed_code`, which must not see what was read before it was imported."""
 
 
 def _describe(node: Any) -> Any:

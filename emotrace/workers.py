@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import site
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ LOCAL, SLURM = "local", "slurm"
 
 SECONDS_TO_ANSWER = 10
 
+SECONDS_TO_REPLACE = 30
+"""Between two looks whether as many workers are there, or asked for, as there should be."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -43,11 +47,14 @@ class Workers:
     cluster : str
         ``"local"``, ``"slurm"``, or the address of a Dask scheduler, whose workers are as
         many and as large as its owner made them.
+    minutes : int
+        How long one that Slurm starts may last; others last as long as the job.
     """
 
     number: int
     memory_mb: int
     cluster: str = LOCAL
+    minutes: int = 60
 
     @property
     def alone(self) -> Workers:
@@ -106,7 +113,22 @@ class Workers:
             env=environment,
         )
 
-    def _start_slurm(self) -> Any:
+    @contextmanager
+    def _start_slurm(self) -> Iterator[Any]:
+        from tornado.ioloop import PeriodicCallback
+
+        with self._describe_slurm() as cluster:
+            _try_submitting(cluster.job_script())
+            cluster.scale(self.number)
+            # Workers whose time is up, or that were cancelled, are not replaced by themselves.
+            again = PeriodicCallback(partial(cluster.scale, self.number), 1000 * SECONDS_TO_REPLACE)
+            cluster.loop.add_callback(again.start)
+            try:
+                yield cluster
+            finally:
+                cluster.loop.add_callback(again.stop)
+
+    def _describe_slurm(self) -> Any:
         try:
             from dask_jobqueue import SLURMCluster
         except ImportError:
@@ -115,24 +137,29 @@ class Workers:
                 hint="pip install dask-jobqueue",
             ) from None
         exports = [f"export {name}={value}" for name, value in SINGLE_THREADED.items()]
-        try:
-            cluster = SLURMCluster(
-                cores=1,
-                processes=1,
-                memory=f"{self.memory_mb // self.number}MB",
-                # What is compiled for this machine need not suit the nodes.
-                job_script_prologue=[*exports, "unset NUMBA_CACHE_DIR"],
-                scheduler_options={"dashboard_address": ":0"},
-            )
-            cluster.scale(self.number)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EmotraceError(
-                f"dask_cluster: slurm: no workers can be submitted ({error})",
-                hint="start the command where sbatch works, or see Dask's configuration, "
-                "jobqueue.slurm",
-            ) from None
-        logger.info("waiting for workers that Slurm starts")
-        return cluster
+        return SLURMCluster(
+            cores=1,
+            processes=1,
+            memory=f"{self.memory_mb // self.number}MB",
+            walltime=str(self.minutes),
+            # What is compiled for this machine need not suit the nodes.
+            job_script_prologue=[*exports, "unset NUMBA_CACHE_DIR"],
+            scheduler_options={"dashboard_address": ":0"},
+        )
+
+
+def _try_submitting(script: str) -> None:
+    """Ask Slurm whether it would take a worker; Dask would wait for ever where it does not."""
+    command = ["sbatch", "--test-only"]
+    try:
+        subprocess.run(command, input=script, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EmotraceError(
+            "dask_cluster: slurm: no workers can be submitted "
+            f"({(getattr(error, 'stderr', '') or str(error)).strip()})",
+            hint="start the command where sbatch works, or see Dask's configuration, "
+            "jobqueue.slurm",
+        ) from None
 
 
 def _connect(address: str) -> Any:
@@ -145,13 +172,14 @@ def _connect(address: str) -> Any:
             f"dask_cluster: no Dask scheduler answers at {address} ({error})",
             hint='start one there with dask scheduler, or say "local" or "slurm"',
         ) from None
-    if not client.nthreads():
-        logger.info("waiting for workers at %s", address)
     return client
 
 
 def _prepare(client: Any) -> Any:
     """Let a scheduler and workers that were started elsewhere, now or later, find our code."""
+    if not client.nthreads():
+        logger.info("waiting for a worker")
+    client.wait_for_workers(1)
     client.run_on_scheduler(site.addsitedir, str(ROOT))
     client.register_worker_callbacks(partial(site.addsitedir, str(ROOT)))
     try:

@@ -326,11 +326,18 @@ def test_code_that_was_edited_after_planning_is_refused(tree: Path, digest: Dige
     edit(tree, "np.pi", "np.e")
     with pytest.raises(EmotraceError, match=r"compare: .* edited .*\nhint: "):
         refuse_changed_code(planned, "compare", SCRIPT)
-    edit(tree, "np.e", "np.pi")
+
+
+def test_a_process_knows_only_the_code_that_it_imported(tree: Path, digest: Digest) -> None:
+    planned = digest(SCRIPT)
     refuse_changed_code(planned, "compare", SCRIPT)
-    # By now all was imported.
     edit(tree, "np.pi", "np.e")
+    # What was planned before goes on; what was planned thereafter wants another process.
     refuse_changed_code(planned, "compare", SCRIPT)
+    with pytest.raises(EmotraceError, match=r"compare: .*worker.*\nhint: "):
+        refuse_changed_code(digest(SCRIPT), "compare", SCRIPT)
+    with pytest.raises(EmotraceError, match="chroma: "):
+        refuse_changed_code(digest(SCRIPT, "emotrace/elsewhere.py"), "chroma", SCRIPT)
 
 
 def test_digest_of_tables_hangs_on_what_they_say_and_not_on_how(tmp_path: Path) -> None:

@@ -131,15 +131,39 @@ def test_a_job_that_ran_out_of_time_goes_on(
     wait_for(lambda: log.exists() and "going on after epoch" in log.read_text(), run, tmp_path)
 
 
-def test_workers_that_dask_submits_compute_the_same_features(
+def list_workers(environment: Environment) -> list[dict[str, str]]:
+    return [job for job in list_jobs(environment) if job["name"] == "dask-worker"]
+
+
+def test_workers_that_dask_submits_compute_the_same_features_though_all_are_lost(
     slurm: Environment, local: Path, tmp_path: Path
 ) -> None:
-    command = build_command(
-        tmp_path, "features", "--config", "dask_cluster=slurm", config=EXPERIMENT
-    )
-    # The workers must find the scheduler, which runs where the command was typed.
-    subprocess.run(command, env=slurm, cwd=ROOT, check=True)
+    options = ("--config", "dask_cluster=slurm")
+    succeed(run_snakemake(tmp_path, "corpus", config=EXPERIMENT))
+    command = build_command(tmp_path, "features", *options, config=EXPERIMENT)
+    with open(tmp_path / PRINTED, "w") as printed:
+        run = subprocess.Popen(command, env=slurm, cwd=ROOT, stdout=printed, stderr=printed)
+    try:
+        store = tmp_path / "store/features"
+        wait_for(lambda: list(store.rglob("*.parquet")), run, tmp_path)
+        for job in list_workers(slurm):
+            subprocess.run(["scancel", job["id"]], env=slurm, check=True)
+        assert run.wait(600) == 0, (tmp_path / PRINTED).read_text()[-6000:]
+    finally:
+        run.kill()
     digests = [folder / "features/chroma.digest" for folder in (tmp_path / "results", local)]
     assert digests[0].read_text() == digests[1].read_text()
     assert "12 computed, 0 reused" in (tmp_path / "logs/extract_features/chroma.log").read_text()
-    assert any(job["name"] == "dask-worker" for job in list_jobs(slurm))
+    assert "CANCELLED" in {job["state"] for job in list_workers(slurm)}
+
+
+def test_workers_that_slurm_does_not_take_end_in_a_hint(slurm: Environment, tmp_path: Path) -> None:
+    environment = slurm | {"DASK_JOBQUEUE__SLURM__QUEUE": "no_such_partition"}
+    command = build_command(
+        tmp_path, "features", "--config", "dask_cluster=slurm", config=EXPERIMENT
+    )
+    refused = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    printed = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "no workers can be submitted (sbatch: error: invalid partition" in printed, printed
+    assert "Traceback" not in printed

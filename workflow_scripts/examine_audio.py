@@ -20,7 +20,7 @@ def main() -> None:
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
-    output, config = snakemake.output, snakemake.config
+    output, config, resources = snakemake.output, snakemake.config, snakemake.resources
     listed = pd.DataFrame(list_files(snakemake.params.corpus))
     if listed.empty:
         raise EmotraceError(
@@ -33,7 +33,9 @@ def main() -> None:
         kept.examine_audio,
         list(map(os.path.abspath, listed["path"])),
         label="examined",
-        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        workers=Workers(
+            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+        ),
         if_killed=lambda path: Examination(KILLED),
     )
     files = pd.concat([listed, pd.DataFrame(examined)], axis=1)

@@ -12,7 +12,8 @@ def main() -> None:
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
-    params, output, config = snakemake.params, snakemake.output, snakemake.config
+    params, output = snakemake.params, snakemake.output
+    config, resources = snakemake.config, snakemake.resources
     feature_set = snakemake.wildcards.feature_set
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_libraries(feature_set)}
@@ -21,7 +22,9 @@ def main() -> None:
         identity=identity,
         store=open_store(config["store"]),
         path=Path(output.table),
-        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        workers=Workers(
+            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+        ),
         max_excluded=params.max_excluded,
         known=read_excluded(snakemake.input.shards),
     )

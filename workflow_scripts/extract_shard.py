@@ -12,7 +12,7 @@ def main() -> None:
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
-    params, config = snakemake.params, snakemake.config
+    params, config, resources = snakemake.params, snakemake.config, snakemake.resources
     feature_set, shard = snakemake.wildcards
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_libraries(feature_set)}
@@ -22,7 +22,9 @@ def main() -> None:
         store=open_store(config["store"]),
         path=Path(f"results/features/{feature_set}.parquet"),
         shard=shard,
-        workers=Workers(snakemake.threads, snakemake.resources.mem_mb, config["dask_cluster"]),
+        workers=Workers(
+            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+        ),
         max_excluded=params.max_excluded,
     )
     list_excluded(excluded).to_csv(snakemake.output.excluded, index=False)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from emotrace.features.sound import Sound
 from emotrace.frames import FrameGrid
 
 
+@cache
 def compile_functions(feature_set: str, grid: FrameGrid) -> None:
-    """Compile what a feature set calls, unless that was done before on this machine.
+    """Compile what a feature set calls, unless that was done before on this machine; once.
 
     To be called before numba is imported; the processes that this one starts then
     find the same compiled functions.

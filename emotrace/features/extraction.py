@@ -20,7 +20,7 @@ from emotrace.features.table import write_table
 from emotrace.frames import FrameGrid
 from emotrace.parallel import KILLED, map_clips
 from emotrace.store import Store
-from emotrace.workers import Workers
+from emotrace.workers import LOCAL, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ def _compute(
     if not missing:
         return killed
     compile_functions(kept.feature_set, missing[0].grid)
-    extract = partial(_extract_into_store, kept)
+    extract = partial(_extract_into_store, kept, is_compiled=workers.cluster == LOCAL)
     label = f"{kept.feature_set}: computed"
     for request in map_clips(extract, missing, label=label, workers=workers, if_killed=_give_back):
         if request is not None:
@@ -219,9 +219,9 @@ def _give_back(request: Request) -> Request:
     return request
 
 
-def _extract_into_store(kept: FeatureStore, request: Request) -> None:
-    # Workers of this machine inherit the folder in which the job compiled; others have none.
-    if "NUMBA_CACHE_DIR" not in os.environ:
+def _extract_into_store(kept: FeatureStore, request: Request, *, is_compiled: bool) -> None:
+    # Workers of this machine inherit the folder in which the job compiled; others have their own.
+    if not is_compiled:
         compile_functions(request.feature_set, request.grid)
     kept.write(request, extract_clip(request))
 
