@@ -284,7 +284,7 @@ def test_groups_are_scored_as_if_they_were_all(
     summaries: dict[Key, Summary], all_metrics: pd.DataFrame
 ) -> None:
     genres = {f"c{number:02}": "Jazz" if number % 3 else "Folk" for number in range(N_CLIPS)}
-    songs = pd.DataFrame({"genre": genres})
+    songs = {"chroma": pd.DataFrame({"genre": genres})}
     groups = score_groups(summaries, all_metrics, songs, n_samples=50)
     assert groups["group"].tolist() == ["Folk", "Jazz"] * 2
     for row in groups.to_dict("records"):

@@ -12,7 +12,7 @@ import soundfile
 from tests.workflow import copy_workflow, list_jobs, run_snakemake, succeed
 
 N_CLIPS = 12
-FATAL = "007"
+FATAL = "005"
 
 FRAGILE = """
 import os
@@ -46,7 +46,9 @@ def make_music(folder: Path) -> dict[str, object]:
             samples[0] = 0.75
         soundfile.write(folder / f"{clip_id}.wav", samples, 44_100, subtype="FLOAT")
         split = "evaluation" if number % 3 == 1 else "development"
-        rows.append((clip_id, f"{clip_id}.wav", f"artist {number}", split))
+        # The clip that is fatal is all that is learnt of the artist of the one before.
+        artist = "artist 4" if clip_id == FATAL else f"artist {number}"
+        rows.append((clip_id, f"{clip_id}.wav", artist, split))
         labels += [(clip_id, time / 2, number / 12, -number / 12) for time in range(6)]
     clips = pd.DataFrame(rows, columns=["clip_id", "path", "artist", "split"])
     clips.to_csv(folder / "clips.csv", index=False)
@@ -79,7 +81,9 @@ def test_shards_fill_one_table_and_a_fatal_clip_is_left_out(tmp_path: Path) -> N
     others = {f"{number:03}" for number in range(N_CLIPS)} - {FATAL}
     assert set(pd.read_parquet(results / "features/fragile.parquet")["clip_id"]) == others
     predicted = pd.read_parquet(results / "runs/fragile/LSTM_2/predictions.parquet")
-    assert set(predicted["clip_id"]) == {"001", "004", "010"}
+    assert set(predicted["clip_id"]) == {"001", "004", "007", "010"}
+    groups = pd.read_parquet(results / "groups.parquet").query("division == 'artist'")
+    assert groups[["group", "n_clips"]].drop_duplicates().values.tolist() == [["unheard", 4]]
     assert "fragile could not be computed of 1 of the clips" in (results / "tables.html").read_text(
         encoding="utf-8"
     )

@@ -19,6 +19,7 @@ def main() -> None:
         summarise_runs,
     )
     from emotrace.provenance import digest_tables
+    from emotrace.training.sequences import read_clips
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     runs = [tuple(run) for run in params.runs]
@@ -39,7 +40,10 @@ def main() -> None:
     refuse_leaks(metrics)
     refuse_contradictions(metrics)
     comparisons = compare_runs(summaries, metrics, n_samples)
-    songs = divide_songs(pd.read_parquet(inputs.clips), params.protocol)
+    songs = {
+        feature_set: divide_songs(read_clips(inputs.clips, table), params.protocol)
+        for feature_set, table in tables.items()
+    }
     groups = score_groups(summaries, metrics, songs, n_samples)
 
     metrics.to_parquet(output.metrics, index=False)

@@ -217,7 +217,7 @@ def compare_runs(
 def score_groups(
     summaries: Mapping[Key, Summary],
     metrics: pd.DataFrame,
-    groups: pd.DataFrame,
+    songs: Mapping[str, pd.DataFrame],
     n_samples: int,
 ) -> pd.DataFrame:
     """Score the chosen models on the songs of each genre, and of artists known and unknown.
@@ -227,15 +227,15 @@ def score_groups(
     summaries : mapping of Key to Summary
     metrics : pandas.DataFrame
         As `score_runs` returns it.
-    groups : pandas.DataFrame
-        Indexed by ``clip_id``; each column divides the clips, such as ``genre``.
+    songs : mapping of str to pandas.DataFrame
+        What `divide_songs` returns, for each feature set.
     n_samples : int
         Bootstrap samples.
 
     Returns
     -------
     pandas.DataFrame
-        ``target``, ``feature_set``, ``model``, ``division`` (a column of `groups`),
+        ``target``, ``feature_set``, ``model``, ``division`` (a column of `songs`),
         ``group``, ``n_clips``, and all metrics with their intervals.
     """
     rows = []
@@ -243,8 +243,8 @@ def score_groups(
         chosen = choose_best(group[group["kind"] == "model"])
         key = Key(chosen["target"], chosen["feature_set"], chosen["model"])
         clips = summaries[key].clips
-        for division in groups.columns:
-            names = groups[division].reindex(clips.index)
+        divisions = songs[key.feature_set].reindex(clips.index)
+        for division, names in divisions.items():
             for name, part in clips.groupby(names.to_numpy()):
                 scores = score_with_intervals(part, n_samples)
                 about = {"division": division, "group": name, "n_clips": len(part)}
@@ -258,7 +258,7 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
     Parameters
     ----------
     clips : pandas.DataFrame
-        The corpus's clips.
+        The clips that models of a feature set learn from and are tested on.
     protocol : mapping
         The fields of `emotrace.config.ProtocolSettings`.
 
