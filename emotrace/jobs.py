@@ -6,7 +6,7 @@ import logging
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -35,11 +35,11 @@ def run_job(log: str | Path, *outputs: str | Path) -> Iterator[None]:
         with _write_log(log):
             yield
     except EmotraceError as error:
-        _remove(outputs)
+        remove_products(outputs)
         _stop(log, str(error))
     except Exception as error:
         refusal = explain_refusal(error, *outputs) if isinstance(error, OSError) else None
-        _remove(outputs)
+        remove_products(outputs)
         _append(log, traceback.format_exc())
         told = f"{type(error).__name__}: {error}\nhint: the traceback is in {log}"
         _stop(log, str(refusal or told))
@@ -68,7 +68,7 @@ def _write_log(log: str | Path) -> Iterator[None]:
             handler.close()
 
 
-def _remove(outputs: Sequence[str | Path]) -> None:
+def remove_products(outputs: Iterable[str | Path]) -> None:
     """Remove what may be half written; Snakemake would, but a full disk may end it before."""
     # What is still open cannot be closed on a full disk, about which Python would print pages.
     sys.unraisablehook = lambda unraisable: None

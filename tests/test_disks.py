@@ -19,7 +19,7 @@ from emotrace.errors import EmotraceError
 from emotrace.jobs import run_job
 from emotrace.training import checkpoint
 from tests.test_extraction import build_files, extract
-from tests.training import make_corpus, read_run, train
+from tests.training import make_corpus, read_run, train, write_inputs
 from tests.workflow import ROOT, run_snakemake, succeed
 
 Mount = Callable[[str], Path]
@@ -193,6 +193,30 @@ def test_a_job_says_that_its_disk_is_full_though_its_log_is_lost(
     assert_clear(job.stderr, disk, FULL)
     assert named in job.stderr
     assert not list(disk.glob("*.parquet"))
+
+
+def test_the_training_command_says_that_its_disk_is_full(mount: Mount, tmp_path: Path) -> None:
+    disk = mount("run")
+    write_inputs(tmp_path)
+    command = [sys.executable, "-m", "emotrace.training", "AT_2", "table.parquet"]
+    command += ["--corpus", ".", "--folder", "run", "--max-epochs", "1"]
+
+    def train_there() -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment
+        )
+
+    succeed(train_there())
+    for path in disk.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    leave_room(disk, 8_192)
+    refused = train_there()
+    assert refused.returncode == 1
+    assert_clear(refused.stderr, Path("run"), FULL)
+    assert [path.name for path in disk.rglob("*") if path.is_file()] == ["filling"]
+    make_room(disk)
+    assert "0 fits made" in succeed(train_there())
 
 
 def test_a_log_that_may_not_be_written_is_named(

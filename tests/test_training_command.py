@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -11,16 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from emotrace import TARGETS
 from emotrace.config import Config, ProtocolSettings, TrainingSettings
 from emotrace.training.__main__ import main
 from emotrace.training.options import read_options
-from tests.training import make_corpus, read_run
+from tests.training import read_run, write_inputs
 from tests.workflow import ROOT, run_snakemake, succeed
 
 LACKING = ("snakemake", "opensmile", "librosa", "soundfile", "soxr", "dask", "distributed")
@@ -131,20 +126,8 @@ def test_every_setting_can_be_given_and_reads_as_in_the_config() -> None:
 
 @pytest.fixture
 def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with ``table.parquet`` and a corpus."""
-    sequences, clips = make_corpus()
-    frames = sequences.valid
-    keys = {
-        "clip_id": np.repeat(sequences.clip_ids, frames.sum(axis=1)),
-        "time_s": sequences.times[frames],
-    }
-    features = dict(enumerate(sequences.features[frames].T))
-    table = pa.table(keys | {f"feature {number}": values for number, values in features.items()})
-    about = {"emotrace": json.dumps({"feature_set": "made_up"})}
-    pq.write_table(table.replace_schema_metadata(about), tmp_path / "table.parquet")
-    labels = dict(zip(TARGETS, sequences.labels[frames].T, strict=True))
-    pq.write_table(pa.table(keys | labels), tmp_path / "annotations.parquet")
-    clips.to_parquet(tmp_path / "clips.parquet")
+    """A working folder with ``table.parquet`` and a corpus, and with what is none."""
+    write_inputs(tmp_path)
     (tmp_path / "other").mkdir()
     shutil.copy(tmp_path / "clips.parquet", tmp_path / "other/annotations.parquet")
     shutil.copy(tmp_path / "clips.parquet", tmp_path / "other/clips.parquet")
@@ -163,6 +146,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["AT_2", "annotations.parquet", *PLAIN[2:]], "annotations.parquet: is no feature table"),
         ([*PLAIN, "--corpus", "run"], "run/clips.parquet: there is no such file"),
         ([*PLAIN, "--corpus", "other"], "other/annotations.parquet: has no column arousal, time_s"),
+        ([*PLAIN, "--folder", "."], "--folder .: does not lie below the working folder /"),
         ([*PLAIN, "--folder", ".."], "--folder ..: does not lie below the working folder /"),
         ([*PLAIN, "--folder", "cut.parquet"], "cut.parquet/weights: cannot be written to (Not a"),
         ([*PLAIN, "--store", "cut.parquet"], "cut.parquet/claims"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
+from emotrace import TARGETS
 from emotrace.config import TrainingSettings
 from emotrace.store import Store
 from emotrace.training.fitting import Part
@@ -71,6 +75,23 @@ def make_corpus(n_clips: int = 16) -> Corpus:
         }
     )
     return sequences, clips
+
+
+def write_inputs(folder: Path) -> None:
+    """Write ``table.parquet`` and a corpus as a training job finds them."""
+    sequences, clips = make_corpus()
+    frames = sequences.valid
+    keys = {
+        "clip_id": np.repeat(sequences.clip_ids, frames.sum(axis=1)),
+        "time_s": sequences.times[frames],
+    }
+    features = dict(enumerate(sequences.features[frames].T))
+    table = pa.table(keys | {f"feature {number}": values for number, values in features.items()})
+    about = {"emotrace": json.dumps({"feature_set": "made_up"})}
+    pq.write_table(table.replace_schema_metadata(about), folder / "table.parquet")
+    labels = dict(zip(TARGETS, sequences.labels[frames].T, strict=True))
+    pq.write_table(pa.table(keys | labels), folder / "annotations.parquet")
+    clips.to_parquet(folder / "clips.parquet")
 
 
 def train(

@@ -17,10 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
+from emotrace.disks import explain_refusal
 from emotrace.errors import EmotraceError
+from emotrace.jobs import remove_products
 from emotrace.store import open_store
 from emotrace.training.identity import identify_model
-from emotrace.training.job import train_all
+from emotrace.training.job import COLUMNS, train_all
 from emotrace.training.options import read_options
 from emotrace.training.sequences import load_sequences, read_clips
 
@@ -46,10 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("emotrace").setLevel(logging.INFO)
+    options = read_options(arguments)
     try:
-        train_model(read_options(arguments))
+        train_model(options)
     except EmotraceError as error:
         sys.exit(str(error))
+    except OSError as error:
+        refusal = explain_refusal(error, options.folder)
+        if refusal is None:
+            raise
+        remove_products(_list_products(options.folder))
+        sys.exit(str(refusal))
 
 
 def train_model(options: Namespace) -> None:
@@ -126,20 +135,26 @@ def _read_schema(path: Path) -> pa.Schema:
 
 def _empty_folder(folder: Path) -> None:
     """Remove of an earlier run what could be taken for a part of this one."""
-    if not Path(os.path.abspath(folder)).is_relative_to(Path.cwd()):
+    if Path.cwd() not in Path(os.path.abspath(folder)).parents:
         raise EmotraceError(
             f"--folder {folder}: does not lie below the working folder {Path.cwd()}",
             hint="start the command above the folder that the run is to lie in",
         )
     try:
         (folder / "weights").mkdir(parents=True, exist_ok=True)
-        for path in [folder / "run.digest", *folder.glob("weights/*.safetensors")]:
+        for path in _list_products(folder):
             path.unlink(missing_ok=True)
     except OSError as error:
         raise EmotraceError(
             f"{error.filename or folder}: cannot be written to ({error.strerror or error})",
             hint="name another folder under --folder",
         ) from None
+
+
+def _list_products(folder: Path) -> list[Path]:
+    """List what a run leaves, or has left, in its folder."""
+    tables = (folder / f"{name}.parquet" for name in COLUMNS)
+    return [folder / "run.digest", *tables, *folder.glob("weights/*_fold*_seed*.safetensors")]
 
 
 if __name__ == "__main__":
