@@ -29,7 +29,8 @@ with claim_gpu({slots}):
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def start(slots: int, **environment: str) -> subprocess.Popen[str]:
@@ -75,6 +76,18 @@ def test_gpus_that_others_do_not_see_are_others() -> None:
     third = start(1, CUDA_VISIBLE_DEVICES="4,7")  # the first has 4, so 7 is free
     assert read_gpu(third) == 7
     end(first, second, third)
+
+
+def test_gpus_that_slurm_gave_to_different_jobs_are_different_ones() -> None:
+    # Where Slurm hides the GPUs of others, each job counts its own from 0.
+    jobs = [start(1, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID=number) for number in ("7", "8")]
+    assert [read_gpu(job) for job in jobs] == [0, 0]
+    late = start(1, CUDA_VISIBLE_DEVICES="0", SLURM_JOB_ID="8")
+    with pytest.raises(subprocess.TimeoutExpired):
+        late.wait(3)
+    end(*jobs)
+    assert read_gpu(late) == 0
+    end(late)
 
 
 def test_without_a_gpu_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,8 +74,10 @@ def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
 
 
 def _try_lock(name: str, slot: int) -> int | None:
-    folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{os.getuid()}")
-    folder.mkdir(exist_ok=True)
+    # Jobs to which a batch system shows one GPU each may all know theirs as 0.
+    allocation = os.environ.get("SLURM_JOB_ID", "")
+    folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{os.getuid()}", allocation)
+    folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / f"{name.replace('/', '_')}.{slot}", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

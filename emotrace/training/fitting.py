@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -122,11 +122,10 @@ def predict_shuffled(model: nn.Module, part: Part, seed: int, n_pieces: int = 1)
         nan if the model has no attention that can be shuffled.
     """
     with shuffle_attention(model, seed) as is_shuffled:
-        predictions, _ = predict(model, part, n_pieces)
+        predictions = _predict_frames(model, part, n_pieces)
     return predictions if is_shuffled else torch.full_like(predictions, math.nan)
 
 
-@torch.no_grad()
 def predict(model: nn.Module, part: Part, n_pieces: int = 1) -> tuple[Tensor, Tensor | None]:
     """Predict every frame.
 
@@ -141,18 +140,30 @@ def predict(model: nn.Module, part: Part, n_pieces: int = 1) -> tuple[Tensor, Te
     Returns
     -------
     predictions : Tensor, shape (clips, frames)
-    weights : Tensor, shape (clips, frames, frames), or None
+    weights : Tensor on the CPU, shape (clips, frames, frames), or None
         What each frame attended to.
     """
-    model.eval()
     predictions, weights = [], []
+    for predicted, attended in _predict_batches(model, part, n_pieces):
+        predictions.append(predicted)
+        # To where there is room, for they grow with the square of the frames.
+        weights.append(None if attended is None else attended.cpu())
+    return torch.cat(predictions), None if weights[0] is None else torch.cat(weights)
+
+
+def _predict_frames(model: nn.Module, part: Part, n_pieces: int) -> Tensor:
+    return torch.cat([predicted for predicted, _ in _predict_batches(model, part, n_pieces)])
+
+
+@torch.no_grad()
+def _predict_batches(
+    model: nn.Module, part: Part, n_pieces: int
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    model.eval()
     n_clips = math.ceil(PREDICTED_AT_ONCE / n_pieces)
     for start in range(0, len(part.features), n_clips):
         batch = slice(start, start + n_clips)
-        predicted, attended = model(part.features[batch], part.valid[batch])
-        predictions.append(predicted)
-        weights.append(attended)
-    return torch.cat(predictions), None if weights[0] is None else torch.cat(weights)
+        yield model(part.features[batch], part.valid[batch])
 
 
 class _Stopper:
@@ -201,7 +212,7 @@ class _Training:
         epoch = len(history) + 1
         batch_size = self.settings["batch_size"]
         fit_loss = _run_epoch(model, fit, self.optimiser, batch_size, self.order, self.n_pieces)
-        predictions, _ = predict(model, validation, self.n_pieces)
+        predictions = _predict_frames(model, validation, self.n_pieces)
         loss, r2 = _score(predictions, validation)
         history.append(
             {"epoch": epoch, "fit_loss": fit_loss, "validation_loss": loss, "validation_r2": r2}

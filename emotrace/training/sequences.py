@@ -150,4 +150,7 @@ def _read_rows(table: pq.ParquetFile, group: int, rows: np.ndarray) -> np.ndarra
     """Read rows of one row group, ``(rows, features)``."""
     names = [name for name in table.schema_arrow.names if name not in KEYS]
     columns = table.read_row_group(group, columns=names).columns
-    return np.stack([column.to_numpy()[rows] for column in columns]).T
+    values = np.empty((len(columns), len(rows)), dtype=np.float32)  # (features, rows)
+    for number, column in enumerate(columns):
+        values[number] = column.to_numpy()[rows]
+    return values.T
