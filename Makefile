@@ -1,16 +1,19 @@
-# make demo   install, then run the whole workflow on the built-in demo corpus
-# make test   install, then check style and run all tests
-# make config write config.yaml and config.schema.json anew after a change in emotrace/config.py
+# make install  install into .venv
+# make demo     install, then run the whole workflow on the built-in demo corpus
+# make test     install, then check style and run all tests
+# make config   write config.yaml and config.schema.json anew after a change in emotrace/config.py
 
 PYTHON ?= python3
 BIN := .venv/bin
 # Real music for the tests, where it is at hand: `make test MUSIC=DIR`.
 MUSIC ?= $(wildcard ../shared/data)
 
-.PHONY: demo test config
+.PHONY: install demo test config
+
+install: .venv/installed
 
 demo: .venv/installed
-	$(BIN)/snakemake --cores all results/tables.tex figures
+	$(BIN)/snakemake results/tables.tex figures --cores all
 	@echo "Look at results/tables.html and results/figures/"
 
 test: .venv/installed-dev

@@ -10,6 +10,11 @@ whether their content changed, whatever their time stamps say.
 """
 
 
+# Where jobs run on other machines, those may have no way to the internet.
+localrules:
+    download_emomusic,
+
+
 rule synthesise_demo:
     output:
         clips="resources/demo/clips.csv",
@@ -24,8 +29,8 @@ rule synthesise_demo:
         "../envs/audio.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 1000 * threads,
-        runtime=30,
+        mem_mb=lambda wildcards, threads, attempt: 1000 * threads * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         corpus={key: corpus.get(key) for key in ("n_clips", "duration_s", "seed")},
         code=digest_code("workflow_scripts/synthesise_demo.py"),
@@ -70,8 +75,7 @@ rule examine_audio:
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        runtime=lambda wildcards, input, attempt: round(120 + 60 * input.size_mb)
-        * attempt,
+        runtime=lambda wildcards, input, attempt: round(120 + input.size_mb) * attempt,
     params:
         corpus=select_audio_settings(corpus),
         listing=lambda wildcards: digest_listing(corpus),
@@ -107,7 +111,8 @@ rule build_corpus:
     resources:
         mem_mb=lambda wildcards, input, attempt: round(4000 + 40 * input.size_mb)
         * attempt,
-        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb) * attempt,
+        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb / 10)
+        * attempt,
     params:
         corpus=select_table_settings(corpus),
         frames=frames,

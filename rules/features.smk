@@ -33,8 +33,10 @@ rule extract_shard:
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        # A megabyte lists some 6,000 clips.
-        runtime=lambda wildcards, input, attempt: round(60 + 60 * input.size_mb)
+        # A megabyte lists some 6,000 clips, of which others compute their share.
+        runtime=lambda wildcards, input, attempt: round(
+            60 + 60 * input.size_mb / int(wildcards.scatteritem.split("-of-")[1])
+        )
         * attempt,
     params:
         identity=lambda wildcards: plan["features"][wildcards.feature_set],
@@ -63,8 +65,12 @@ checkpoint extract_features:
         "../envs/audio.yaml"
     threads: lambda wildcards, input: 1 if input.shards else 8
     resources:
-        mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        # A megabyte lists some 6,000 clips.
+        # A megabyte lists some 6,000 clips. At the first attempt it suffices for a table of
+        # 29,000 that last 45 seconds and are as wide as `compare`, at the third for 200,000.
+        mem_mb=lambda wildcards, input, threads, attempt: round(
+            max(1500 * threads, 4000 + 200 * input.size_mb)
+        )
+        * attempt,
         runtime=lambda wildcards, input, attempt: round(60 + 60 * input.size_mb)
         * attempt,
     params:

@@ -35,7 +35,8 @@ rule train_model:
     resources:
         mem_mb=lambda wildcards, input, attempt: round(4000 + 4 * input.size_mb)
         * attempt,
-        runtime=lambda wildcards, input, attempt: round(240 + input.size_mb) * attempt,
+        runtime=lambda wildcards, input, attempt: round(240 + input.size_mb / 5)
+        * attempt,
         gpu=1,
     params:
         identity=lambda wildcards: plan["runs"][wildcards.feature_set][wildcards.model],
@@ -68,7 +69,8 @@ rule fit_references:
     resources:
         mem_mb=lambda wildcards, input, attempt: round(4000 + 4 * input.size_mb)
         * attempt,
-        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb) * attempt,
+        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb / 10)
+        * attempt,
     params:
         protocol=plan["protocol"],
         code=digest_code("workflow_scripts/fit_references.py"),
