@@ -117,7 +117,7 @@ class Workers:
     def _start_slurm(self) -> Iterator[Any]:
         from tornado.ioloop import PeriodicCallback
 
-        with self._describe_slurm() as cluster:
+        with self._create_slurm_cluster() as cluster:
             _try_submitting(cluster.job_script())
             cluster.scale(self.number)
             # Workers whose time is up, or that were cancelled, are not replaced by themselves.
@@ -128,7 +128,7 @@ class Workers:
             finally:
                 cluster.loop.add_callback(again.stop)
 
-    def _describe_slurm(self) -> Any:
+    def _create_slurm_cluster(self) -> Any:
         try:
             from dask_jobqueue import SLURMCluster
         except ImportError:

@@ -65,8 +65,8 @@ checkpoint extract_features:
         "../envs/audio.yaml"
     threads: lambda wildcards, input: 1 if input.shards else 8
     resources:
-        # A megabyte lists some 6,000 clips. At the first attempt it suffices for a table of
-        # 29,000 that last 45 seconds and are as wide as `compare`, at the third for 200,000.
+        # A megabyte lists some 6,000 clips. By what docs/scale.md says, the first attempt has
+        # enough for 29,000 of 45 seconds in a table as wide as `compare`.
         mem_mb=lambda wildcards, input, threads, attempt: round(
             max(1500 * threads, 4000 + 200 * input.size_mb)
         )

@@ -214,7 +214,7 @@ def _tabulate_predictions(
 
 def _tabulate_attention(sequences: Sequences, rows: np.ndarray, weights: Tensor | None) -> pa.Table:
     columns: dict[str, list[Any]] = {name: [] for name in ATTENTION_SCHEMA.names}
-    matrices = [] if weights is None else weights.cpu().numpy()
+    matrices = [] if weights is None else weights.numpy()
     for row, matrix in zip(rows, matrices, strict=weights is not None):
         n_frames = int(sequences.valid[row].sum())
         columns["clip_id"] += [sequences.clip_ids[row]] * n_frames
