@@ -30,8 +30,8 @@ def main() -> None:
     refuse_constant(annotations)
     logger.info("%d clips, %d left out", len(clips), len(excluded))
 
-    columns = ["clip_id", "path", "sha256", "offset_s", "duration_s", "sample_rate", "channels"]
-    columns += ["split", "artist", "title", "genre"]
+    columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]
+    columns += ["sample_rate", "channels", "split", "artist", "title", "genre"]
     clips[columns].to_parquet(output.clips, index=False)
     annotations.to_parquet(output.annotations, index=False)
     excluded.to_csv(output.excluded, index=False)

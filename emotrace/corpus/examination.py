@@ -35,6 +35,10 @@ class Examination:
     sample_rate : int
         In Hz.
     channels : int
+    samples_sha256 : str
+        Of the mono samples and their rate, the same however the file encodes them.
+    note : str
+        What is peculiar about the file though it can be used; empty if nothing is.
     """
 
     problem: str = ""
@@ -42,6 +46,8 @@ class Examination:
     duration_s: float = 0.0
     sample_rate: int = 0
     channels: int = 0
+    samples_sha256: str = ""
+    note: str = ""
 
 
 def examine_audio(path: str) -> Examination:
@@ -80,7 +86,12 @@ def examine_content(path: str, content: bytes) -> Examination:
         duration_s=duration_s,
         sample_rate=sample_rate,
         channels=samples.shape[1],
+        samples_sha256=_digest_samples(samples.mean(axis=1, dtype=np.float32), sample_rate),
     )
+
+
+def _digest_samples(mono: np.ndarray, sample_rate: int) -> str:
+    return hashlib.sha256(f"{sample_rate} ".encode() + mono.tobytes()).hexdigest()
 
 
 def _describe_samples(samples: np.ndarray) -> str:

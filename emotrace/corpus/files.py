@@ -19,7 +19,7 @@ def read_files(path: str | Path) -> pd.DataFrame:
     """Read what examining the audio left: one row per file, in the order of the corpus."""
     import pandas as pd
 
-    texts = dict.fromkeys(("clip_id", "path", "problem", "sha256"), "str")
+    texts = dict.fromkeys(("clip_id", "path", "problem", "sha256", "samples_sha256", "note"), "str")
     return pd.read_csv(path, dtype=texts, keep_default_na=False)
 
 
