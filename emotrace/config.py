@@ -17,6 +17,7 @@ from emotrace.errors import EmotraceError
 from emotrace.features import list_feature_sets
 from emotrace.models import parse_model_name
 from emotrace.suggestions import list_models_like, suggest
+from emotrace.workers import refuse_open_scheduler
 
 
 class Settings(BaseModel):
@@ -283,7 +284,12 @@ class Config(Settings):
         "local",
         min_length=1,
         description="Where clips are computed: local, processes of the job; slurm, jobs that "
-        "dask-jobqueue submits; or the address of a Dask scheduler, such as tcp://HOST:8786.",
+        "dask-jobqueue submits; or the address of a Dask scheduler, such as tls://HOST:8786.",
+    )
+    dask_network_is_trusted: bool = Field(
+        False,
+        description="Whether dask_cluster may name a scheduler without certificates (tcp://), "
+        "through which anyone who reaches it can run code as you.",
     )
     gpu_slots: int = Field(
         1, ge=1, description="Training jobs that may share one GPU; several small models can."
@@ -367,13 +373,17 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         Naming every key that is wrong, its value and the nearest valid one.
     """
     try:
-        return Config.model_validate(raw)
+        settings = Config.model_validate(raw)
     except ValidationError as error:
         lines = [_describe(detail) for detail in error.errors()]
         raise EmotraceError(
             "\n".join(["the config is not valid:", *lines]),
             hint="config.yaml explains every key",
         ) from None
+    refuse_open_scheduler(
+        settings.dask_cluster, network_is_trusted=settings.dask_network_is_trusted
+    )
+    return settings
 
 
 def _refuse(below: tuple[str | int, ...], name: str, valid: Iterable[str], kind: str) -> NoReturn:

@@ -1,4 +1,9 @@
-"""Processes that compute clips: of this job, of jobs on Slurm, or of a Dask cluster."""
+"""Processes that compute clips: of this job, of jobs on Slurm, or of a Dask cluster.
+
+Whoever reaches a port of Dask without a key can run code as the user who opened it, and
+loopback is open to all users of a machine. So the clusters that emotrace starts have
+certificates of their own, made for them alone, which every connection must show.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +33,34 @@ SINGLE_THREADED = {
 LOCAL, SLURM = "local", "slurm"
 """Clusters that have a name; any other is the address of a scheduler."""
 
+ENCRYPTED = "tls://"
+"""How the address of a scheduler begins that asks for a certificate."""
+
+SETTINGS = {
+    # A clip that ended one process shall not end another.
+    "distributed.scheduler.allowed-failures": 0,
+    # Its profiler files 0.1 MB a second of what each worker does, for a quarter of an hour.
+    "distributed.worker.profile.enabled": False,
+    # Its locks keep other jobs out of a scratch folder that is known to none; not all disks have
+    # locks.
+    "distributed.worker.use-file-locking": False,
+    # Web pages about the work, which need no certificate.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+"""What Dask does differently in a job."""
+
+JOB_PROLOGUE = [
+    *(f"export {name}={value}" for name, value in SINGLE_THREADED.items()),
+    # What is compiled for this machine need not suit the nodes.
+    "unset NUMBA_CACHE_DIR",
+    # A scratch folder of its own on the node too.
+    'export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"',
+    """trap 'rm -rf "$DASK_TEMPORARY_DIRECTORY"' EXIT""",
+    "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
+]
+"""What a job of Slurm does before it becomes a worker."""
+
 SECONDS_TO_ANSWER = 10
 
 SECONDS_TO_REPLACE = 30
@@ -49,12 +82,15 @@ class Workers:
         many and as large as its owner made them.
     minutes : int
         How long one that Slurm starts may last; others last as long as the job.
+    network_is_trusted : bool
+        Whether a scheduler may be used that asks for no certificate.
     """
 
     number: int
     memory_mb: int
     cluster: str = LOCAL
     minutes: int = 60
+    network_is_trusted: bool = False
 
     @property
     def alone(self) -> Workers:
@@ -77,25 +113,28 @@ class Workers:
         import dask
         from distributed import Client
 
+        refuse_open_scheduler(self.cluster, network_is_trusted=self.network_is_trusted)
         # What goes wrong arrives as an exception; Dask's own lines would drown it.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        # A clip that ended one process shall not end another.
-        dask.config.set({"distributed.scheduler.allowed-failures": 0})
-        # Its profiler files 0.1 MB a second of what each worker does, for a quarter of an hour.
-        dask.config.set({"distributed.worker.profile.enabled": False})
-        if self.cluster == LOCAL:
-            with self._start_local() as cluster, Client(cluster) as client:
-                yield client
-        elif self.cluster == SLURM:
-            with self._start_slurm() as cluster, Client(cluster) as client:
-                yield _prepare(client)
-        else:
-            with _connect(self.cluster) as client:
-                yield _prepare(client)
+        # Dask imports from its scratch folder, so no other user may make it or write there.
+        with (
+            tempfile.TemporaryDirectory(prefix="emotrace-", ignore_cleanup_errors=True) as scratch,
+            dask.config.set(SETTINGS | {"temporary-directory": scratch}),
+        ):
+            if self.cluster == LOCAL:
+                with self._start_local() as cluster, Client(cluster) as client:
+                    yield client
+            elif self.cluster == SLURM:
+                with self._start_slurm() as cluster, Client(cluster) as client:
+                    yield _prepare(client)
+            else:
+                with _connect(self.cluster) as client:
+                    yield _prepare(client)
 
     def _start_local(self) -> Any:
         import dask
         from distributed import LocalCluster
+        from distributed.security import Security
 
         environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
         # What the environment says already comes before what Dask is told, and Snakemake lets it
@@ -109,7 +148,7 @@ class Workers:
             dashboard_address=None,
             # Even without a dashboard it takes a port, and always the same if not told otherwise.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            local_directory=tempfile.gettempdir(),
+            security=Security.temporary(),
             env=environment,
         )
 
@@ -129,6 +168,9 @@ class Workers:
                 cluster.loop.add_callback(again.stop)
 
     def _create_slurm_cluster(self) -> Any:
+        import dask
+        from distributed.security import Security
+
         try:
             from dask_jobqueue import SLURMCluster
         except ImportError:
@@ -136,15 +178,17 @@ class Workers:
                 "dask_cluster: slurm needs the package dask-jobqueue, which is not installed",
                 hint="pip install dask-jobqueue",
             ) from None
-        exports = [f"export {name}={value}" for name, value in SINGLE_THREADED.items()]
+        # Workers read their key from a file that only its owner may read.
+        keys = dask.config.get("jobqueue.slurm.shared-temp-directory", None) or "."
         return SLURMCluster(
             cores=1,
             processes=1,
             memory=f"{self.memory_mb // self.number}MB",
             walltime=str(self.minutes),
-            # What is compiled for this machine need not suit the nodes.
-            job_script_prologue=[*exports, "unset NUMBA_CACHE_DIR"],
-            scheduler_options={"dashboard_address": ":0"},
+            job_script_prologue=JOB_PROLOGUE,
+            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            security=Security.temporary(),
+            shared_temp_directory=keys,
         )
 
 
@@ -162,17 +206,67 @@ def _try_submitting(script: str) -> None:
         ) from None
 
 
+def refuse_open_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
+    """Refuse a scheduler that asks for no certificate, unless its network is trusted.
+
+    Parameters
+    ----------
+    cluster : str
+        ``"local"``, ``"slurm"``, or the address of a Dask scheduler.
+    network_is_trusted : bool
+        What the config says.
+
+    Raises
+    ------
+    EmotraceError
+        If anyone who reaches the scheduler could run code as the user.
+    """
+    if network_is_trusted or cluster in (LOCAL, SLURM) or cluster.startswith(ENCRYPTED):
+        return
+    raise EmotraceError(
+        f"dask_cluster: {cluster} asks for no certificate, so anyone who reaches it can run code "
+        "as you",
+        hint="start the scheduler and its workers with --tls-ca-file, --tls-cert and --tls-key, "
+        f"and name it {ENCRYPTED}HOST:PORT; or, if nobody else is in its network, set "
+        "dask_network_is_trusted: true",
+    )
+
+
 def _connect(address: str) -> Any:
     from distributed import Client
 
+    security = _read_certificates() if address.startswith(ENCRYPTED) else None
     try:
-        client = Client(address, timeout=SECONDS_TO_ANSWER)
-    except (OSError, ValueError) as error:
+        client = Client(address, timeout=SECONDS_TO_ANSWER, security=security)
+    except Exception as error:  # An address that is wrong may end in any.
         raise EmotraceError(
             f"dask_cluster: no Dask scheduler answers at {address} ({error})",
             hint='start one there with dask scheduler, or say "local" or "slurm"',
         ) from None
     return client
+
+
+def _read_certificates() -> Any:
+    """Read what Dask's own configuration says of the certificates of a client."""
+    from distributed.security import Security
+
+    hint = (
+        "name your files in Dask's configuration, under distributed.comm.tls: ca-file, client.cert "
+        "and client.key"
+    )
+    try:
+        security = Security()
+        context = security.get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:
+        raise EmotraceError(
+            f"dask_cluster: the certificates for {ENCRYPTED} cannot be read ({error})", hint=hint
+        ) from None
+    if context is None:
+        raise EmotraceError(
+            f"dask_cluster: a scheduler at {ENCRYPTED} needs certificates, and Dask knows none",
+            hint=hint,
+        )
+    return security
 
 
 def _prepare(client: Any) -> Any:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
+import psutil
 import pytest
-from distributed import Client, get_worker
+from distributed import Client, LocalCluster, get_worker
+from distributed.security import Security
 
+from emotrace.config import load_config
 from emotrace.errors import EmotraceError
 from emotrace.parallel import map_clips
 from emotrace.workers import SINGLE_THREADED, Workers
@@ -102,8 +108,135 @@ def test_a_crash_that_nobody_provided_for_is_an_error(tmp_path: Path) -> None:
         list(map_clips(crash, [(tmp_path, 5)], label="", workers=Workers(1, 1000)))
 
 
+ATTACK = """
+import asyncio, os, sys
+from distributed.core import rpc
+from distributed.protocol.pickle import dumps
+from distributed.security import Security
+
+async def attack(scheme, port, security, handler):
+    connection = security.get_connection_args("client")
+    target = rpc(f"{scheme}://127.0.0.1:{port}", timeout=1, connection_args=connection)
+    call = getattr(target, handler)(function=dumps(os.getpid), args=dumps(()), kwargs=dumps({}))
+    try:
+        answer = await asyncio.wait_for(call, 2)
+    except Exception:
+        return None
+    return answer and answer["result"]
+
+async def attack_all():
+    ways = [("tcp", Security()), ("tls", Security.temporary())]
+    handlers = ["run_function", "run"]  # a scheduler's; those of workers and nannies
+    results = await asyncio.gather(
+        *(
+            attack(scheme, port, security, handler)
+            for port in sys.argv[1:]
+            for scheme, security in ways
+            for handler in handlers
+        )
+    )
+    print(*filter(None, results))
+
+asyncio.run(attack_all())
+"""
+"""Prints the ids of the processes behind some ports in which it ran code, without their key."""
+
+
+def attack(ports: Iterable[int]) -> set[int]:
+    command = [sys.executable, "-c", ATTACK, *map(str, ports)]
+    attacked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert attacked.returncode == 0, attacked.stderr
+    return set(map(int, attacked.stdout.split()))
+
+
+def list_ports() -> list[int]:
+    """List the ports on which this process and those that it started listen."""
+    return [
+        connection.laddr.port
+        for process in (psutil.Process(), *psutil.Process().children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+
+def test_the_attack_succeeds_where_no_key_is_asked_for() -> None:
+    options = {"protocol": "tcp://", "processes": False, "n_workers": 1, "dashboard_address": ":0"}
+    with LocalCluster(**options):
+        assert attack(list_ports()) == {os.getpid()}
+
+
+def test_nobody_without_the_key_runs_code_in_a_local_cluster() -> None:
+    with Workers(2, 1000).start() as client:
+        assert client.submit(abs, -1).result() == 1
+        ports = list_ports()
+        assert len(ports) >= 5  # a scheduler, two nannies and two workers
+        assert attack(ports) == set()
+
+
+def test_nobody_without_the_key_runs_code_through_the_scheduler_of_workers_on_slurm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Workers(2, 1000, "slurm")._create_slurm_cluster() as cluster:
+        assert attack(list_ports()) == set()
+        keys = list(tmp_path.iterdir())
+        assert keys
+        assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
+        script = cluster.job_script()
+        assert "PRIVATE KEY" not in script
+        assert "tls://" in script
+        for path in keys:
+            assert f" ./{path.name}" in script
+
+
+def import_planted(_: int) -> None:
+    import planted_by_another_user  # noqa: F401
+
+
+def test_nothing_is_imported_from_a_folder_that_others_may_have_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    planted = tmp_path / "dask-scratch-space/planted_by_another_user.py"
+    planted.parent.mkdir()
+    planted.touch()
+    with Workers(1, 1000).start() as client:
+        for imported in (client.submit(import_planted, 0).result, lambda: import_planted(0)):
+            with pytest.raises(ImportError):
+                imported()
+    assert list(tmp_path.iterdir()) == [planted.parent]
+
+
+def test_a_scheduler_that_asks_for_no_certificate_is_refused_unless_its_network_is_trusted() -> (
+    None
+):
+    for address in ("tcp://127.0.0.1:1", "127.0.0.1:1", "TLS://127.0.0.1:1"):
+        message = f"dask_cluster: {address} asks for no certificate, .*\nhint: .*tls://HOST:PORT"
+        with pytest.raises(EmotraceError, match=message):
+            load_config({"dask_cluster": address})
+        with pytest.raises(EmotraceError, match=message):
+            list(map_clips(crash, [1], label="", workers=Workers(1, 1000, address)))
+        load_config({"dask_cluster": address, "dask_network_is_trusted": True})
+    load_config({"dask_cluster": "tls://127.0.0.1:1"})
+
+
+def test_a_scheduler_with_certificates_that_nobody_named_is_refused(
+    tmp_path: Path,
+) -> None:
+    workers = Workers(1, 1000, "tls://127.0.0.1:1")
+    with pytest.raises(EmotraceError, match=r"Dask knows none\nhint: .* distributed.comm.tls: "):
+        list(map_clips(crash, [1], label="", workers=workers))
+    files = {"ca-file": str(tmp_path / "none"), "client.cert": str(tmp_path / "none")}
+    with (
+        dask.config.set({f"distributed.comm.tls.{key}": file for key, file in files.items()}),
+        pytest.raises(EmotraceError, match=r"cannot be read \(.*No such file.*\)\nhint: "),
+    ):
+        list(map_clips(crash, [1], label="", workers=workers))
+
+
 def test_a_scheduler_that_does_not_answer_is_named() -> None:
-    workers = Workers(1, 1000, "tcp://127.0.0.1:1")
+    workers = Workers(1, 1000, "tcp://127.0.0.1:1", network_is_trusted=True)
     with pytest.raises(EmotraceError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*"):
         list(map_clips(crash, [1], label="", workers=workers))
 
@@ -113,13 +246,13 @@ def find_folder(_: int) -> Path:
 
 
 @contextmanager
-def run_cluster(folder: Path, packages: Path) -> Iterator[str]:
+def run_cluster(folder: Path, packages: Path, *options: str) -> Iterator[str]:
     """Yield the address of a Dask cluster that others started, where nothing of ours is at hand.
 
     Packages in a folder of that name hide those installed.
     """
     file = folder / "scheduler.json"
-    common = ["--scheduler-file", str(file), "--no-dashboard"]
+    common = ["--scheduler-file", str(file), "--no-dashboard", *options]
     scheduler = ["distributed.cli.dask_scheduler", "--port", "0", *common]
     worker = ["distributed.cli.dask_worker", "--nthreads", "1", *common]
     environment = os.environ | {"PYTHONPATH": str(packages)}
@@ -144,10 +277,28 @@ def run_cluster(folder: Path, packages: Path) -> Iterator[str]:
 
 def test_a_cluster_that_is_there_already_does_the_work(tmp_path: Path) -> None:
     with run_cluster(tmp_path, tmp_path / "none") as address:
-        workers = Workers(1, 1000, address)
+        workers = Workers(1, 1000, address, network_is_trusted=True)
         items = [(tmp_path, number) for number in range(4)]
         assert list(map_clips(crash, items, label="", workers=workers)) == [0, -1, -2, -3]
         # Where that worker was started, and in no process of ours.
+        assert list(map_clips(find_folder, [0], label="", workers=workers)) == [tmp_path]
+
+
+def test_a_cluster_that_asks_for_a_certificate_gets_that_of_the_configuration_of_dask(
+    tmp_path: Path,
+) -> None:
+    made = Security.temporary()
+    files = {"ca-file": made.tls_ca_file, "cert": made.tls_client_cert, "key": made.tls_client_key}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    options = [word for name in files for word in (f"--tls-{name}", str(tmp_path / name))]
+    settings = {"ca-file": "ca-file", "client.cert": "cert", "client.key": "key"}
+    settings = {f"distributed.comm.tls.{key}": str(tmp_path / settings[key]) for key in settings}
+    with (
+        dask.config.set(settings),
+        run_cluster(tmp_path, tmp_path / "none", "--protocol", "tls", *options) as address,
+    ):
+        workers = Workers(1, 1000, address)
         assert list(map_clips(find_folder, [0], label="", workers=workers)) == [tmp_path]
 
 
@@ -158,4 +309,5 @@ def test_a_cluster_in_another_environment_is_refused(tmp_path: Path) -> None:
         run_cluster(tmp_path, tmp_path / "packages") as address,
         pytest.raises(EmotraceError, match=r"cannot run emotrace \(pandas is not here\)\nhint: "),
     ):
-        list(map_clips(find_folder, [0], label="", workers=Workers(1, 1000, address)))
+        workers = Workers(1, 1000, address, network_is_trusted=True)
+        list(map_clips(find_folder, [0], label="", workers=workers))

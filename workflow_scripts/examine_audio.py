@@ -34,7 +34,11 @@ def main() -> None:
         list(map(os.path.abspath, listed["path"])),
         label="examined",
         workers=Workers(
-            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+            snakemake.threads,
+            resources.mem_mb,
+            config["dask_cluster"],
+            resources.runtime,
+            config["dask_network_is_trusted"],
         ),
         if_killed=lambda path: Examination(KILLED),
     )

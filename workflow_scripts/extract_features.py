@@ -23,7 +23,11 @@ def main() -> None:
         store=open_store(config["store"]),
         path=Path(output.table),
         workers=Workers(
-            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+            snakemake.threads,
+            resources.mem_mb,
+            config["dask_cluster"],
+            resources.runtime,
+            config["dask_network_is_trusted"],
         ),
         max_excluded=params.max_excluded,
         known=read_excluded(snakemake.input.shards),

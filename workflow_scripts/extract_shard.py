@@ -23,7 +23,11 @@ def main() -> None:
         path=Path(f"results/features/{feature_set}.parquet"),
         shard=shard,
         workers=Workers(
-            snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
+            snakemake.threads,
+            resources.mem_mb,
+            config["dask_cluster"],
+            resources.runtime,
+            config["dask_network_is_trusted"],
         ),
         max_excluded=params.max_excluded,
     )
