@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,3 +98,18 @@ def test_without_a_gpu_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(devices, "_try_lock", pytest.fail)
     with claim_gpu(1):
         pass
+
+
+def test_where_nothing_can_be_locked_a_job_takes_any_gpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with claim_gpu(1):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] in ("4", "7")
+    assert "GPUs cannot be shared out among jobs" in caplog.text
+    assert "TMPDIR" in caplog.text

@@ -2,15 +2,20 @@
 
 numba keeps what it compiles on disk, but two processes that write there at the
 same time can leave code that crashes every later one. So a job compiles what it
-needs before its workers start, while it holds a lock.
+needs before its workers start, while it holds a lock; where none is to be had,
+in a folder that no other job knows.
 """
 
 from __future__ import annotations
 
-import fcntl
+import atexit
+import logging
 import os
+import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +25,9 @@ from emotrace.audio import SAMPLE_RATE
 from emotrace.features import load_feature_set
 from emotrace.features.sound import Sound
 from emotrace.frames import FrameGrid
+from emotrace.locks import hold_lock
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -36,21 +44,47 @@ def compile_functions(feature_set: str, grid: FrameGrid) -> None:
     grid : FrameGrid
         Window and hop.
     """
-    folder = Path(os.environ.setdefault("NUMBA_CACHE_DIR", str(_make_folder())))
-    folder.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0).normal(0, 0.1, round(2 * (1 + grid.window_s) * SAMPLE_RATE))
     sound = Sound(noise.astype(np.float32), SAMPLE_RATE, 1, grid)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _hold_cache():
         load_feature_set(feature_set).extract_frames(sound)
 
 
-def _make_folder() -> Path:
-    """Make a folder for this machine, since machines that share a home may differ."""
+@contextmanager
+def _hold_cache() -> Iterator[None]:
+    """Let nobody else write to numba's folder, and name it in the environment."""
+    with ExitStack() as stack:
+        try:
+            folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _name_folder())
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold_lock(folder / "lock"))
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except (OSError, RuntimeError) as error:
+            folder = _make_private_folder()
+            logger.info(
+                "librosa is compiled for this job alone, in %s, because what others compiled "
+                "cannot be shared (%s); NUMBA_CACHE_DIR may name a folder where it can",
+                folder,
+                error,
+            )
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        yield
+
+
+def _name_folder() -> Path:
+    """Name a folder for this machine, since machines that share a home may differ.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no home.
+    """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "emotrace" / f"numba-{socket.gethostname()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="emotrace-numba-"))
-    return folder
+    return caches / "emotrace" / f"numba-{socket.gethostname()}"
+
+
+def _make_private_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="emotrace-numba-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

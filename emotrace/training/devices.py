@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from emotrace.locks import try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,8 @@ def claim_gpu(slots: int) -> Iterator[None]:
 
     To be called before CUDA is initialised, which looks once for what is visible. A
     lock on a file stands for each slot of each GPU; the kernel lifts it when the job
-    ends, however that happens. Where torch finds no GPU, nothing is claimed.
+    ends, however that happens. Where torch finds no GPU, nothing is claimed; where files
+    cannot be locked, any of the GPUs is taken.
 
     Parameters
     ----------
@@ -38,12 +41,13 @@ def claim_gpu(slots: int) -> Iterator[None]:
     if n_gpus == 0:
         yield
         return
-    name, lock = _wait_for_slot(_name_gpus(n_gpus), slots)
+    name, lock = _claim_slot(_name_gpus(n_gpus), slots)
     try:
         os.environ["CUDA_VISIBLE_DEVICES"] = name
         yield
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -56,6 +60,21 @@ def _name_gpus(number: int) -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else map(str, range(number))
     return [name.strip() for name in names][:number]
+
+
+def _claim_slot(names: list[str], slots: int) -> tuple[str, int | None]:
+    """Return the name of the GPU, and the descriptor of its lock, where there are locks."""
+    try:
+        return _wait_for_slot(names, slots)
+    except OSError as error:
+        logger.warning(
+            "GPUs cannot be shared out among jobs (%s: %s), so this one takes any; TMPDIR may "
+            "name a folder whose disk has locks",
+            error.filename or tempfile.gettempdir(),
+            error.strerror,
+        )
+        # Not always the first, so that jobs beside each other rarely take the same.
+        return random.choice(names), None
 
 
 def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
@@ -76,12 +95,7 @@ def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
 def _try_lock(name: str, slot: int) -> int | None:
     # Jobs to which a batch system shows one GPU each may all know theirs as 0.
     allocation = os.environ.get("SLURM_JOB_ID", "")
-    folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{os.getuid()}", allocation)
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{user}", allocation)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / f"{name.replace('/', '_')}.{slot}", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+    return try_lock(folder / f"{name.replace('/', '_')}.{slot}")

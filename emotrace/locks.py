@@ -1,0 +1,74 @@
+"""Locks between processes, which the kernel lifts when their holder ends, however that happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SECONDS_BETWEEN_TRIES = 0.2
+
+
+def try_lock(path: Path) -> int | None:
+    """Lock a file, which is made if needed, unless another process holds it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    int or None
+        A descriptor, which holds the lock until it is closed; None if another process
+        has one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or its disk has no locks.
+    """
+    # In a folder that others write to, a link could lead to any file of ours.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        if _lock(descriptor):
+            return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the lock on a file, and hold it.
+
+    Raises
+    ------
+    OSError
+        See `try_lock`.
+    """
+    while (descriptor := try_lock(path)) is None:
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Tell whether an open file could be locked."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
