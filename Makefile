@@ -8,6 +8,13 @@ BIN := .venv/bin
 # Real music for the tests, where it is at hand: `make test MUSIC=DIR`.
 MUSIC ?= $(wildcard ../shared/data)
 
+# Snakemake does not quote the interpreter, which lies below this folder, so it would start no job.
+ODD_CHARACTERS := $(shell pwd | tr -cd ' \t\047"`\\$$&;|<>(){}' | wc -c)
+ifneq ($(strip $(ODD_CHARACTERS)),0)
+$(error $(CURDIR): Snakemake starts no job where blanks, quotation marks and the like are in the \
+path; move the repository to another folder)
+endif
+
 .PHONY: install demo test config
 
 install: .venv/installed

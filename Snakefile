@@ -25,17 +25,23 @@ from emotrace.corpus.sources import (
     count_annotators,
     digest_sources,
     list_digests,
-    list_sources,
+    list_inputs,
     select_audio_settings,
     select_table_settings,
 )
 from emotrace.disks import refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
-from emotrace.planning import list_options, plan_run, refuse_unknown_clips
+from emotrace.planning import (
+    list_options,
+    plan_run,
+    refuse_odd_paths,
+    refuse_unknown_clips,
+)
 from emotrace.provenance import digest_code
 
 try:
+    refuse_odd_paths(str(workflow.basedir))
     refuse_unwritable_folder()
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
@@ -47,7 +53,7 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 try:
     settings = load_config(config)
     corpus = settings.corpus.model_dump(mode="json")
-    corpus_sources, corpus_digests = list_sources(corpus), list_digests(corpus)
+    corpus_sources, corpus_digests = list_inputs(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)
     plan = plan_run(settings)
 except EmotraceError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from typing import Any
 
 from emotrace.config import Config
@@ -10,6 +13,40 @@ from emotrace.errors import EmotraceError
 from emotrace.features.identity import identify_feature_set
 from emotrace.suggestions import suggest
 from emotrace.training.identity import identify_model
+
+UNQUOTED = re.compile(r"""[ \t\n'"`\\$&;|<>()]""")
+"""What the shell does not take literally where it is not quoted."""
+
+
+def refuse_odd_paths(repository: str) -> None:
+    """Refuse paths with which Snakemake would start no job, or end in a traceback.
+
+    Parameters
+    ----------
+    repository : str
+        The folder of the Snakefile.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the path, and what in it is in the way.
+    """
+    if found := UNQUOTED.search(sys.executable):
+        raise EmotraceError(
+            f"{sys.executable}: Snakemake starts no job with a Python in whose path {found[0]!r} "
+            "stands",
+            hint="move the repository into a folder without blanks, quotation marks and the like, "
+            "and install there again",
+        )
+    for path, hint in (
+        (os.getcwd(), "rename it, or work in another one (--directory)"),
+        (repository, "rename it, and install there again"),
+    ):
+        if "{" in path or "}" in path:
+            raise EmotraceError(
+                f"{path}: Snakemake takes braces in the name of this folder for wildcards",
+                hint=hint,
+            )
 
 
 def refuse_unknown_clips(settings: Config) -> None:

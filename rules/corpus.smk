@@ -52,7 +52,7 @@ rule download_emomusic:
         mem_mb=1000,
         runtime=600,
     params:
-        url=corpus.get("url"),
+        url=lambda wildcards: corpus.get("url"),
     script:
         "../workflow_scripts/download_emomusic.py"
 

@@ -45,7 +45,7 @@ rule evaluate_models:
         mem_mb=4000,
         runtime=60,
     params:
-        experiment=settings.experiment,
+        experiment=lambda wildcards: settings.experiment,
         protocol=plan["protocol"],
         n_annotators=count_annotators(corpus),
         runs=runs,
@@ -91,7 +91,7 @@ rule build_tables:
         mem_mb=2000,
         runtime=30,
     params:
-        experiment=settings.experiment,
+        experiment=lambda wildcards: settings.experiment,
         corpus=settings.corpus.name,
         windows_s={
             feature_set: settings.frames_of(feature_set)["window_s"]

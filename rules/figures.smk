@@ -53,7 +53,7 @@ rule choose_examples:
     params:
         feature_set=settings.evaluation.feature_set,
         baseline=settings.evaluation.baseline,
-        clips=settings.figures.clips,
+        clips=lambda wildcards: settings.figures.clips,
         code=digest_code("workflow_scripts/choose_examples.py"),
     script:
         "../workflow_scripts/choose_examples.py"

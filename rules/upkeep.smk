@@ -12,8 +12,8 @@ rule explain:
         "../envs/results.yaml"
     params:
         # Snakemake's own, which an environment for results lacks.
-        python=sys.executable,
-        snakefile=workflow.main_snakefile,
+        python=lambda wildcards: sys.executable,
+        snakefile=lambda wildcards: workflow.main_snakefile,
         plan=plan,
         options=lambda wildcards: list_options(
             workflow.dag_settings,

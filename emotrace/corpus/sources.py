@@ -31,7 +31,6 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        Inputs of the rule that builds the corpus tables.
 
     Raises
     ------
@@ -52,6 +51,15 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
         str(_require(Path(corpus[key]).expanduser(), f"corpus.{key}"))
         for key in ("clips", "annotations")
     ]
+
+
+def list_inputs(corpus: Mapping[str, Any]) -> list[str]:
+    """Name those files of `list_sources` that Snakemake can take as inputs.
+
+    It takes braces in a path for wildcards, and nothing can escape them. Files of such a
+    path are left out: what is in a user's own files is told by `digest_sources` anyway.
+    """
+    return [path for path in list_sources(corpus) if "{" not in path]
 
 
 def list_digests(corpus: Mapping[str, Any]) -> list[str]:
