@@ -26,6 +26,7 @@ from emotrace.corpus.sources import (
     digest_sources,
     list_digests,
     list_inputs,
+    name_server,
     select_audio_settings,
     select_table_settings,
 )

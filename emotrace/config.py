@@ -67,7 +67,8 @@ class EmoMusicCorpus(CorpusSettings):
     )
     url: str = Field(
         "http://cvml.unige.ch/databases/emoMusic/",
-        description="Where the published archives are downloaded from.",
+        description="Where the published archives are downloaded from; if it asks for a password, "
+        "write that into ~/.netrc.",
     )
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+"""What stands before the host in ``http://USER:PASSWORD@HOST/``."""
+
 
 class EmotraceError(Exception):
     """Something that the user can mend: a file, a clip, a config key.
+
+    Passwords in addresses are left out of what it says.
 
     Parameters
     ----------
@@ -15,4 +22,10 @@ class EmotraceError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message if hint is None else f"{message}\nhint: {hint}")
+        told = message if hint is None else f"{message}\nhint: {hint}"
+        super().__init__(hide_passwords(told))
+
+
+def hide_passwords(text: str) -> str:
+    """Leave out of a text the users and passwords that stand in addresses."""
+    return CREDENTIALS.sub("***@", text)

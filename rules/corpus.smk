@@ -52,7 +52,8 @@ rule download_emomusic:
         mem_mb=1000,
         runtime=600,
     params:
-        url=lambda wildcards: corpus.get("url"),
+        # Snakemake notes params, so the password that may stand in the address is none.
+        server=lambda wildcards: name_server(corpus),
     script:
         "../workflow_scripts/download_emomusic.py"
 

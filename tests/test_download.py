@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import tarfile
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,9 @@ from threading import Thread
 
 import pytest
 
+from emotrace.corpus import download
 from emotrace.corpus.download import download_file, unpack_archive
+from emotrace.corpus.sources import name_server, select_table_settings
 from emotrace.errors import EmotraceError
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -30,8 +33,11 @@ class Server:
     break_after: int | None = None
     knows_ranges: bool = True
     status: int = 200
+    length: str | None = ""
+    """What it announces instead of the body's length; nothing at all if None."""
     headers: dict[str, str] = field(default_factory=dict)
     ranges: list[str | None] = field(default_factory=list)
+    authorisations: list[str | None] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
 
 
@@ -44,6 +50,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_GET(self) -> None:
             asked = self.headers["Range"]
             state.ranges.append(asked)
+            state.authorisations.append(self.headers["Authorization"])
             if state.status != 200:
                 self.send_error(state.status)
                 return
@@ -57,7 +64,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             if start:
                 last = len(state.body) - 1
                 self.send_header("Content-Range", f"bytes {start}-{last}/{len(state.body)}")
-            self.send_header("Content-Length", str(len(rest)))
+            if state.length is not None:
+                self.send_header("Content-Length", state.length or str(len(rest)))
             for name, value in state.headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -189,6 +197,80 @@ def test_http_error_names_status(server: Server, target: Path) -> None:
     assert list_folder(target) == []
 
 
+@pytest.mark.parametrize("length", ["many", "9" * 5000, "-1", None])
+def test_a_length_that_is_no_number_is_not_believed(
+    server: Server, target: Path, length: str | None
+) -> None:
+    server.length = length
+    download_file(server.url, target, sha256=SHA256)
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_larger_than_any_archive_is_not_kept(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 500_000, raising=False)
+    server.length = "" if announced else None
+    with pytest.raises(EmotraceError, match="sends more than 0 MB, .*\nhint: "):
+        download_file(server.url, target, sha256=SHA256)
+    assert list_folder(target) == []
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_part_that_is_a_link_is_not_written_through(
+    server: Server, target: Path, link: Callable[[Path, Path], None]
+) -> None:
+    target.parent.mkdir()
+    precious = target.parent.parent / "precious"
+    precious.write_bytes(b"mine")
+    link(precious, target.with_name("clips.tar.gz.part"))
+    with pytest.raises(EmotraceError, match="clips.tar.gz.part: is a link .*\nhint: remove it"):
+        download_file(server.url, target, sha256=SHA256)
+    assert precious.read_bytes() == b"mine"
+    assert server.ranges == []
+
+
+def test_a_target_that_is_a_link_to_nothing_becomes_the_file(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.symlink_to(target.parent.parent / "elsewhere")
+    download_file(server.url, target, sha256=SHA256)
+    assert not target.is_symlink()
+    assert target.read_bytes() == BODY
+    assert not (target.parent.parent / "elsewhere").exists()
+
+
+def test_a_target_that_is_a_folder_is_named(server: Server, target: Path) -> None:
+    target.mkdir(parents=True)
+    with pytest.raises(EmotraceError, match="clips.tar.gz: is no file.*\nhint: delete or move it"):
+        download_file(server.url, target, sha256=SHA256)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_password_is_shown_to_the_server_alone(
+    server: Server,
+    target: Path,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.status, server.body = status, b"another file"
+    url = server.url.replace("://", "://me:s3cret@")
+    with pytest.raises(EmotraceError) as refused:
+        download_file(url, target, sha256=SHA256)
+    assert server.authorisations == [f"Basic {b64encode(b'me:s3cret').decode()}"]
+    assert server.url.replace("://", "://***@") in str(refused.value)
+    for told in (str(refused.value), caplog.text, *capsys.readouterr()):
+        assert "s3cret" not in told
+
+
+def test_a_password_is_no_param_which_snakemake_would_note() -> None:
+    corpus = {"name": "emomusic", "path": None, "url": "https://me:s3cret@host/emomusic/"}
+    assert name_server(corpus) == "https://***@host/emomusic/"
+    assert "s3cret" not in str(select_table_settings(corpus))
+
+
 def make_archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as archive:
         for info, content in members:
@@ -197,11 +279,19 @@ def make_archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     return path
 
 
-def make_link(target: str) -> tarfile.TarInfo:
-    link = tarfile.TarInfo("clips/link")
-    link.type = tarfile.SYMTYPE
+def make_link(
+    target: str, name: str = "clips/link", kind: bytes = tarfile.SYMTYPE
+) -> tarfile.TarInfo:
+    link = tarfile.TarInfo(name)
+    link.type = kind
     link.linkname = target
     return link
+
+
+def make_member(kind: bytes) -> tarfile.TarInfo:
+    member = tarfile.TarInfo("clips/2.mp3")
+    member.type = kind
+    return member
 
 
 def test_archive_is_unpacked(tmp_path: Path) -> None:
@@ -220,8 +310,23 @@ def test_archive_is_unpacked(tmp_path: Path) -> None:
         lambda folder: tarfile.TarInfo(str(folder / "evil")),
         lambda folder: make_link("../../evil"),
         lambda folder: make_link(str(folder / "evil")),
+        lambda folder: tarfile.TarInfo("clips/../1.mp3"),
+        lambda folder: make_link("1.mp3"),
+        lambda folder: make_link("clips/1.mp3", kind=tarfile.LNKTYPE),
+        lambda folder: make_member(tarfile.FIFOTYPE),
+        lambda folder: make_member(tarfile.CHRTYPE),
     ],
-    ids=["parent", "absolute", "link to parent", "absolute link"],
+    ids=[
+        "parent",
+        "absolute",
+        "link to parent",
+        "absolute link",
+        "parent inside",
+        "link inside",
+        "hard link",
+        "pipe",
+        "device",
+    ],
 )
 def test_malicious_archive_is_refused(
     tmp_path: Path, evil: Callable[[Path], tarfile.TarInfo]
@@ -229,6 +334,50 @@ def test_malicious_archive_is_refused(
     good = tarfile.TarInfo("clips/1.mp3")
     archive = make_archive(tmp_path / "a.tar.gz", (good, b"sound"), (evil(tmp_path), b""))
     with pytest.raises(EmotraceError, match="refused, a member would leave the folder"):
+        unpack_archive(archive, tmp_path / "corpus")
+    assert os.listdir(tmp_path) == ["a.tar.gz"]
+
+
+def deceive_realpath(victim: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """List members that lead to a file outside by a path too long for `os.path.realpath`.
+
+    As in CVE-2025-4517, of which Python knew nothing until 3.11.13, 3.12.11 and 3.13.4.
+    """
+    folder, names, long = "", "abcdefghijklmnop", "d" * 247
+    for name in names:
+        member = tarfile.TarInfo(f"{folder}{long}")
+        member.type = tarfile.DIRTYPE
+        yield member, b""
+        yield make_link(long, f"{folder}{name}"), b""
+        folder += f"{long}/"
+    up = f"{'/'.join(names)}/{'l' * 254}"
+    yield make_link("../" * len(names), up), b""
+    yield make_link(f"{up}/../../{victim}", "escape"), b""
+    yield make_link("escape", "same", tarfile.LNKTYPE), b""
+    yield tarfile.TarInfo("same"), b"evil"
+
+
+def test_an_archive_that_deceives_the_filter_of_python_writes_nothing_outside(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    archive = make_archive(tmp_path / "a.tar.gz", *deceive_realpath("victim"))
+    with pytest.raises(EmotraceError, match="refused, a member would leave the folder"):
+        unpack_archive(archive, tmp_path / "corpus")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+    assert sorted(os.listdir(tmp_path)) == ["a.tar.gz", "victim"]
+
+
+@pytest.mark.parametrize(("most_bytes", "most_members"), [(10**6, 9), (10**9, 2)])
+def test_an_archive_that_would_fill_the_disk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int, most_members: int
+) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", most_bytes, raising=False)
+    monkeypatch.setattr(download, "MOST_MEMBERS", most_members, raising=False)
+    members = [(tarfile.TarInfo(f"{number}"), bytes(400_000)) for number in range(3)]
+    archive = make_archive(tmp_path / "a.tar.gz", *members)
+    assert archive.stat().st_size < 10_000
+    with pytest.raises(EmotraceError, match="refused, it holds more than .*\nhint: "):
         unpack_archive(archive, tmp_path / "corpus")
     assert os.listdir(tmp_path) == ["a.tar.gz"]
 

@@ -19,6 +19,7 @@ from emotrace.corpus.examination import examine_audio
 from emotrace.corpus.files import FILES, digest_audio, read_files, select_usable
 from emotrace.corpus.listing import LISTING, Changes, digest_listing, find_changes, list_files
 from emotrace.corpus.store import ExaminationStore
+from emotrace.errors import EmotraceError
 
 CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
@@ -139,6 +140,13 @@ def test_files_are_read_as_they_were_examined() -> None:
     assert files["path"].tolist() == [f"music/{clip_id}.wav" for clip_id in CLIPS]
     assert files["problem"].tolist() == ["", "", "", "missing file"]
     assert select_usable(files)["clip_id"].tolist() == list(CLIPS)[:-1]
+
+
+def test_a_digest_that_would_lead_out_of_the_store_is_refused() -> None:
+    digest = read_files(FILES)["sha256"][0]
+    FILES.write_text(FILES.read_text(encoding="utf-8").replace(digest, "../../../x"))
+    with pytest.raises(EmotraceError, match="files.csv: the sha256 '../../../x' .*\nhint: delete"):
+        read_files(FILES)
 
 
 def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) -> None:

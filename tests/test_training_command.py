@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from emotrace.config import Config, ProtocolSettings, TrainingSettings
@@ -134,6 +136,21 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "table.parquet").read_bytes()[:-9])
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.mark.usefixtures("inputs")
+@pytest.mark.parametrize(
+    "about",
+    [{"feature_set": "../../../x"}, {"feature_set": "/x"}, {"feature_set": ["x"]}, ["x"], None],
+)
+def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: object) -> None:
+    table = pq.read_table("table.parquet")
+    metadata = {"emotrace": "{" if about is None else json.dumps(about)}
+    pq.write_table(table.replace_schema_metadata(metadata), "other.parquet")
+    before = sorted(Path("/").glob("x*")) + sorted(Path().rglob("*"))
+    with pytest.raises(SystemExit, match="other.parquet: is no feature table\nhint: "):
+        main(["AT_2", "other.parquet", *PLAIN[2:], "--max-epochs", "1", "--store", "a/b/store"])
+    assert sorted(Path("/").glob("x*")) + sorted(Path().rglob("*")) == before
 
 
 @pytest.mark.usefixtures("inputs")

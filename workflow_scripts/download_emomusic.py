@@ -6,13 +6,14 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.emomusic import download_emomusic, unpack_emomusic
+    from emotrace.corpus.emomusic import BASE_URL, download_emomusic, unpack_emomusic
     from emotrace.provenance import digest_files
 
     dataset = Path(snakemake.output.dataset)
     # Beside the output and not in it: Snakemake deletes the output of a failed job.
     archives = dataset.parent / "archives"
-    download_emomusic(archives, base_url=snakemake.params.url)
+    url = snakemake.config["corpus"].get("url", BASE_URL)
+    download_emomusic(archives, base_url=url)
     unpack_emomusic(archives, dataset)
     digest = digest_files(*sorted(path for path in dataset.rglob("*") if path.is_file()))
     Path(snakemake.output.digest).write_text(f"{digest}\n", encoding="utf-8")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import lzma
 import os
+import stat
 import sys
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from emotrace.errors import EmotraceError
+from emotrace.errors import EmotraceError, hide_passwords
 
 if TYPE_CHECKING:
     import requests
@@ -23,6 +24,13 @@ logger = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 16
 TIMEOUT_S = 30
 """Seconds without a single byte after which a server counts as silent."""
+
+DAMAGED = (zlib.error, lzma.LZMAError)
+"""What is raised by archives that cannot be decompressed, besides an OSError."""
+
+MOST_BYTES = 10 * 10**9
+MOST_MEMBERS = 100_000
+"""What a download may hold, and an archive once unpacked: several times the largest published."""
 
 
 def download_file(url: str, target: Path, *, sha256: str) -> None:
@@ -35,7 +43,7 @@ def download_file(url: str, target: Path, *, sha256: str) -> None:
     Parameters
     ----------
     url : str
-        HTTP or HTTPS address.
+        HTTP or HTTPS address. A user and a password in it are shown to the server alone.
     target : Path
         Where the file shall lie; its folder is made if needed.
     sha256 : str
@@ -45,9 +53,10 @@ def download_file(url: str, target: Path, *, sha256: str) -> None:
     ------
     EmotraceError
         If the server cannot be reached or refuses; if the connection breaks (the
-        part stays); if the downloaded file has another checksum (the part is
-        removed); if a file with another checksum lies at the target (it stays,
-        since this function did not put it there).
+        part stays); if the downloaded file has another checksum or is larger than
+        `MOST_BYTES` (the part is removed); if a file with another checksum lies at the
+        target (it stays, since this function did not put it there); if the part is a
+        link.
     """
     import pooch
 
@@ -55,19 +64,25 @@ def download_file(url: str, target: Path, *, sha256: str) -> None:
     if target.exists():
         _check_present_file(target, url=url, sha256=sha256)
         return
+
+    def download(_url: str, output_file: str, _pooch: object) -> None:
+        _download_verified(url, output_file, target=target, sha256=sha256)
+
     pooch.retrieve(
-        url,
+        hide_passwords(url),  # which it would print
         known_hash=f"sha256:{sha256}",
         fname=target.name,
         path=target.parent,
-        downloader=partial(_download_verified, target=target, sha256=sha256),
+        downloader=download,
     )
 
 
 def unpack_archive(archive: Path, folder: Path) -> None:
     """Unpack a tar archive, compressed or not, into a new folder.
 
-    The folder appears only when everything is in it.
+    The folder appears only when everything is in it. An archive that was made to write
+    elsewhere, or to fill the disk, is refused, whatever its checksum: one with links of any
+    kind, devices, absolute names or ``..``, or with more than `MOST_BYTES` in all.
 
     Parameters
     ----------
@@ -79,8 +94,8 @@ def unpack_archive(archive: Path, folder: Path) -> None:
     Raises
     ------
     EmotraceError
-        If the archive is missing, damaged, or holds a member that would be written
-        or points outside the folder; if the folder already holds something.
+        If the archive is missing, damaged, or refused; if the folder already holds
+        something.
     """
     folder = Path(folder)
     check_vacant(folder)
@@ -91,13 +106,11 @@ def unpack_archive(archive: Path, folder: Path) -> None:
         unpacked.mkdir()
         try:
             with tarfile.open(archive) as members:
-                members.extractall(unpacked, filter=_filter_member)
+                harmless = _refuse_harmful(members, archive)
+                members.extractall(unpacked, harmless, filter="data")
         except tarfile.FilterError as error:
-            raise EmotraceError(
-                f"{archive}: refused, a member would leave the folder ({error})",
-                hint="do not trust this archive; fetch it again from its publisher",
-            ) from error
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            _refuse_archive(archive, f"a member would leave the folder ({error})")
+        except (tarfile.TarError, EOFError, OSError, ValueError, *DAMAGED) as error:
             raise EmotraceError(
                 f"{archive}: cannot be unpacked ({error})",
                 hint="see that the disk is not full; delete the archive and fetch it again",
@@ -114,14 +127,38 @@ def check_vacant(folder: Path) -> None:
         )
 
 
-def _filter_member(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    # The data filter alone would strip the slash and unpack such a member silently.
-    if member.name.startswith("/"):
-        raise tarfile.AbsolutePathError(member)
-    return tarfile.data_filter(member, folder)
+def _refuse_harmful(members: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
+    """Pass on the members of an archive until one should not be unpacked."""
+    n_bytes = 0
+    for number, member in enumerate(members, start=1):
+        # `tarfile` follows links that it has unpacked, and has been deceived by them.
+        if not (member.isreg() or member.isdir()):
+            _refuse_archive(
+                archive, f"a member would leave the folder ({member.name!r} is no file or folder)"
+            )
+        if member.name.startswith("/") or ".." in member.name.replace("\\", "/").split("/"):
+            _refuse_archive(archive, f"a member would leave the folder ({member.name!r})")
+        n_bytes += member.size
+        if n_bytes > MOST_BYTES or number > MOST_MEMBERS:
+            _refuse_archive(
+                archive, f"it holds more than {MOST_BYTES / 1e6:.0f} MB or {MOST_MEMBERS} files"
+            )
+        yield member
+
+
+def _refuse_archive(archive: Path, why: str) -> NoReturn:
+    raise EmotraceError(
+        f"{archive}: refused, {why}",
+        hint="do not trust this archive; fetch it again from its publisher",
+    )
 
 
 def _check_present_file(target: Path, *, url: str, sha256: str) -> None:
+    if not target.is_file():
+        raise EmotraceError(
+            f"{target}: is no file, and the file published at {url} should lie there",
+            hint="delete or move it, then run again to download the file",
+        )
     found = _compute_sha256(target)
     if found != sha256:
         raise EmotraceError(
@@ -131,10 +168,8 @@ def _check_present_file(target: Path, *, url: str, sha256: str) -> None:
         )
 
 
-def _download_verified(
-    url: str, output_file: str, _pooch: object, *, target: Path, sha256: str
-) -> None:
-    """Hand pooch a file with the right checksum; its signature is that of a pooch downloader."""
+def _download_verified(url: str, output_file: str, *, target: Path, sha256: str) -> None:
+    """Put a file with the right checksum where pooch expects it."""
     part = target.with_name(f"{target.name}.part")
     _fetch_rest(url, part, target)
     found = _compute_sha256(part)
@@ -154,7 +189,7 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
     import requests
     from urllib3.exceptions import HTTPError
 
-    held = part.stat().st_size if part.exists() else 0
+    held = _measure_part(part)
     headers = {"Range": f"bytes={held}-"} if held else {}
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
@@ -167,10 +202,13 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
         goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {held}-")
         start = held if response.status_code == requests.codes.partial_content and goes_on else 0
         try:
-            with open(part, "ab" if start else "wb") as file:
+            with open(part, "ab" if start else "wb", opener=_open_no_link) as file:
                 # Undecoded, because some servers label a .tar.gz as gzip-encoded content.
                 body = response.raw.stream(CHUNK_BYTES, decode_content=False)
-                for chunk in _show_progress(body, response, name=target.name, start=start):
+                length = _read_length(response)
+                total = start + length if length else 0
+                for chunk in _show_progress(body, name=target.name, start=start, total=total):
+                    _refuse_excess(max(file.tell() + len(chunk), total), url, part)
                     file.write(chunk)
         except (OSError, HTTPError) as error:
             raise EmotraceError(
@@ -180,14 +218,49 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
             ) from error
 
 
+def _measure_part(part: Path) -> int:
+    """Return how many bytes of a download are there already."""
+    try:
+        found = part.lstat()
+    except FileNotFoundError:
+        return 0
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise EmotraceError(
+            f"{part}: is a link or no file, and a download writes to no other file than its own",
+            hint="remove it, then run again",
+        )
+    return found.st_size
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _read_length(response: requests.Response) -> int:
+    """Return how many bytes a server announces, or 0 if it does not say."""
+    try:
+        return max(0, int(response.headers.get("Content-Length", "")))
+    except ValueError:
+        return 0
+
+
+def _refuse_excess(n_bytes: int, url: str, part: Path) -> None:
+    if n_bytes > MOST_BYTES:
+        part.unlink()
+        raise EmotraceError(
+            f"{url}: sends more than {MOST_BYTES / 1e6:.0f} MB, so it is not the file expected",
+            hint="see in a browser what lies at this address",
+        )
+
+
 def _show_progress(
-    chunks: Iterable[bytes], response: requests.Response, *, name: str, start: int
+    chunks: Iterable[bytes], *, name: str, start: int, total: int
 ) -> Iterator[bytes]:
     """Pass chunks on; draw a bar on a terminal, write a log line every 10 % elsewhere."""
     from tqdm import tqdm
 
-    total = start + int(response.headers.get("Content-Length", 0))
-    done, step = start, max(total // 10, CHUNK_BYTES)
+    done, step = start, max(total // 10, CHUNK_BYTES) if total else MOST_BYTES // 100
+    in_all = f" of {total / 1e6:.1f}" if total else ""
     next_line = (done // step + 1) * step
     with tqdm(
         desc=name,
@@ -202,7 +275,7 @@ def _show_progress(
             done += len(chunk)
             bar.update(len(chunk))
             if bar.disable and done >= next_line:
-                logger.info("%s: %.1f of %.1f MB", name, done / 1e6, total / 1e6)
+                logger.info("%s: %.1f%s MB", name, done / 1e6, in_all)
                 next_line = (done // step + 1) * step
 
 

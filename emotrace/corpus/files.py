@@ -16,11 +16,26 @@ FILES = Path("results/corpus/files.csv")
 
 
 def read_files(path: str | Path) -> pd.DataFrame:
-    """Read what examining the audio left: one row per file, in the order of the corpus."""
+    """Read what examining the audio left: one row per file, in the order of the corpus.
+
+    Raises
+    ------
+    EmotraceError
+        If a digest is none: entries of the store are named after it, and it must not lead
+        elsewhere.
+    """
     import pandas as pd
 
     texts = dict.fromkeys(("clip_id", "path", "problem", "sha256", "samples_sha256", "note"), "str")
-    return pd.read_csv(path, dtype=texts, keep_default_na=False)
+    files = pd.read_csv(path, dtype=texts, keep_default_na=False)
+    are_digests = files["sha256"].str.fullmatch("([0-9a-f]{64})?")
+    if not are_digests.all():
+        raise EmotraceError(
+            f"{path}: the sha256 {files['sha256'][~are_digests].iloc[0]!r} has not 64 hexadecimal "
+            "digits",
+            hint="delete this file, then start the same command again",
+        )
+    return files
 
 
 def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotrace.errors import EmotraceError
+from emotrace.errors import EmotraceError, hide_passwords
 from emotrace.provenance import digest_files
 
 if TYPE_CHECKING:
@@ -87,7 +87,13 @@ def select_audio_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
 
 def select_table_settings(corpus: Mapping[str, Any]) -> dict[str, Any]:
     """Keep of the config's block ``corpus`` what decides the corpus's tables."""
-    return {key: value for key, value in corpus.items() if key != "annotators"}
+    return {key: value for key, value in corpus.items() if key not in ("annotators", "url")}
+
+
+def name_server(corpus: Mapping[str, Any]) -> str | None:
+    """Say where the corpus is downloaded from, without the password that may stand there."""
+    url = corpus.get("url")
+    return url and hide_passwords(url)
 
 
 def digest_sources(corpus: Mapping[str, Any]) -> str:

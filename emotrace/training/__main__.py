@@ -100,13 +100,18 @@ def train_model(options: Namespace) -> None:
 
 def _find_feature_set(table: Path) -> str:
     """Ask a feature table for its set, whose name is part of where fits are kept."""
-    about = json.loads((_read_schema(table).metadata or {}).get(b"emotrace", b"{}"))
-    if "feature_set" not in about:
+    metadata = _read_schema(table).metadata or {}
+    try:
+        feature_set = json.loads(metadata[b"emotrace"])["feature_set"]
+    except (KeyError, TypeError, ValueError):
+        feature_set = None
+    # Named as a module is, it leads to no other folder.
+    if not (isinstance(feature_set, str) and feature_set.isidentifier()):
         raise EmotraceError(
             f"{table}: is no feature table",
             hint="take one of those that the workflow writes to results/features",
         )
-    return about["feature_set"]
+    return feature_set
 
 
 def _refuse_other_table(path: Path, columns: Sequence[str]) -> None:
