@@ -8,11 +8,11 @@ BIN := .venv/bin
 # Real music for the tests, where it is at hand: `make test MUSIC=DIR`.
 MUSIC ?= $(wildcard ../shared/data)
 
-# Snakemake does not quote the interpreter, which lies below this folder, so it would start no job.
+# Snakemake does not quote the path of the interpreter, which is in this folder.
 ODD_CHARACTERS := $(shell pwd | tr -cd ' \t\047"`\\$$&;|<>(){}' | wc -c)
 ifneq ($(strip $(ODD_CHARACTERS)),0)
-$(error $(CURDIR): Snakemake starts no job where blanks, quotation marks and the like are in the \
-path; move the repository to another folder)
+$(error $(CURDIR): Snakemake cannot start jobs from a path with blanks, quotation marks and the \
+like; move the repository to another folder)
 endif
 
 .PHONY: install demo test config

@@ -67,8 +67,8 @@ class EmoMusicCorpus(CorpusSettings):
     )
     url: str = Field(
         "http://cvml.unige.ch/databases/emoMusic/",
-        description="Where the published archives are downloaded from; if it asks for a password, "
-        "write that into ~/.netrc.",
+        description="Where the published archives are downloaded from; if the server asks for a "
+        "password, put it into ~/.netrc.",
     )
 
 
@@ -289,8 +289,8 @@ class Config(Settings):
     )
     dask_network_is_trusted: bool = Field(
         False,
-        description="Whether dask_cluster may name a scheduler without certificates (tcp://), "
-        "through which anyone who reaches it can run code as you.",
+        description="Whether dask_cluster may be a scheduler without certificates (tcp://); "
+        "anyone who can reach it can run code as you.",
     )
     gpu_slots: int = Field(
         1, ge=1, description="Training jobs that may share one GPU; several small models can."

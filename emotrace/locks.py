@@ -1,4 +1,4 @@
-"""Locks between processes, which the kernel lifts when their holder ends, however that happens."""
+"""Locks between processes; the kernel lifts them when the holder ends, however that happens."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def try_lock(path: Path) -> int | None:
     Raises
     ------
     OSError
-        If the file cannot be written, or its disk has no locks.
+        If the file cannot be written, or its disk does not support locks.
     """
-    # In a folder that others write to, a link could lead to any file of ours.
+    # In a folder that others can write to, a link could lead to any file.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         if _lock(descriptor):
@@ -59,16 +59,19 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Tell whether an open file could be locked."""
-    try:
-        if os.name == "nt":
-            import msvcrt
+    """Lock an open file, and return whether that succeeded."""
+    if os.name == "nt":
+        import msvcrt
 
+        try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
+        except PermissionError:
+            return False
+    else:
+        import fcntl
 
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
+        except BlockingIOError:
+            return False
     return True

@@ -15,11 +15,11 @@ from emotrace.suggestions import suggest
 from emotrace.training.identity import identify_model
 
 UNQUOTED = re.compile(r"""[ \t\n'"`\\$&;|<>()]""")
-"""What the shell does not take literally where it is not quoted."""
+"""Characters that a shell interprets unless they are quoted."""
 
 
 def refuse_odd_paths(repository: str) -> None:
-    """Refuse paths with which Snakemake would start no job, or end in a traceback.
+    """Refuse paths with which Snakemake can start no job, or ends in a traceback.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ def refuse_odd_paths(repository: str) -> None:
     Raises
     ------
     EmotraceError
-        Naming the path, and what in it is in the way.
+        Naming the path, and the character that is in the way.
     """
     if found := UNQUOTED.search(sys.executable):
         raise EmotraceError(
-            f"{sys.executable}: Snakemake starts no job with a Python in whose path {found[0]!r} "
-            "stands",
-            hint="move the repository into a folder without blanks, quotation marks and the like, "
-            "and install there again",
+            f"{sys.executable}: Snakemake cannot start jobs with this Python, because its path "
+            f"contains {found[0]!r}",
+            hint="move the repository to a folder without blanks, quotation marks and the like in "
+            "its path, and install it there again",
         )
     for path, hint in (
         (os.getcwd(), "rename it, or work in another one (--directory)"),

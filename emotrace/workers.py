@@ -1,8 +1,8 @@
 """Processes that compute clips: of this job, of jobs on Slurm, or of a Dask cluster.
 
-Whoever reaches a port of Dask without a key can run code as the user who opened it, and
-loopback is open to all users of a machine. So the clusters that emotrace starts have
-certificates of their own, made for them alone, which every connection must show.
+Anyone who can reach a Dask port that asks for no certificate can run code as the user who
+opened it, and every user of a machine can reach its loopback ports. So each cluster that
+emotrace starts has a temporary certificate, which every connection must present.
 """
 
 from __future__ import annotations
@@ -34,17 +34,16 @@ LOCAL, SLURM = "local", "slurm"
 """Clusters that have a name; any other is the address of a scheduler."""
 
 ENCRYPTED = "tls://"
-"""How the address of a scheduler begins that asks for a certificate."""
+"""How the address of a scheduler begins if it asks for certificates."""
 
 SETTINGS = {
     # A clip that ended one process shall not end another.
     "distributed.scheduler.allowed-failures": 0,
     # Its profiler files 0.1 MB a second of what each worker does, for a quarter of an hour.
     "distributed.worker.profile.enabled": False,
-    # Its locks keep other jobs out of a scratch folder that is known to none; not all disks have
-    # locks.
+    # Nobody else uses the scratch folder, and not every disk supports locks.
     "distributed.worker.use-file-locking": False,
-    # Web pages about the work, which need no certificate.
+    # Web pages about the work, which would be shown without a certificate.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
@@ -59,7 +58,7 @@ JOB_PROLOGUE = [
     """trap 'rm -rf "$DASK_TEMPORARY_DIRECTORY"' EXIT""",
     "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
 ]
-"""What a job of Slurm does before it becomes a worker."""
+"""What a Slurm job does before it becomes a worker."""
 
 SECONDS_TO_ANSWER = 10
 
@@ -116,7 +115,7 @@ class Workers:
         refuse_open_scheduler(self.cluster, network_is_trusted=self.network_is_trusted)
         # What goes wrong arrives as an exception; Dask's own lines would drown it.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        # Dask imports from its scratch folder, so no other user may make it or write there.
+        # Dask puts its scratch folder on sys.path, so it must not be one that others can write to.
         with (
             tempfile.TemporaryDirectory(prefix="emotrace-", ignore_cleanup_errors=True) as scratch,
             dask.config.set(SETTINGS | {"temporary-directory": scratch}),
@@ -207,7 +206,7 @@ def _try_submitting(script: str) -> None:
 
 
 def refuse_open_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
-    """Refuse a scheduler that asks for no certificate, unless its network is trusted.
+    """Refuse a scheduler that asks for no certificates, unless its network is trusted.
 
     Parameters
     ----------
@@ -219,15 +218,15 @@ def refuse_open_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
     Raises
     ------
     EmotraceError
-        If anyone who reaches the scheduler could run code as the user.
+        If anyone who can reach the scheduler could run code as the user.
     """
     if network_is_trusted or cluster in (LOCAL, SLURM) or cluster.startswith(ENCRYPTED):
         return
     raise EmotraceError(
-        f"dask_cluster: {cluster} asks for no certificate, so anyone who reaches it can run code "
-        "as you",
+        f"dask_cluster: {cluster} asks for no certificate, so anyone who can reach it can run "
+        "code as you",
         hint="start the scheduler and its workers with --tls-ca-file, --tls-cert and --tls-key, "
-        f"and name it {ENCRYPTED}HOST:PORT; or, if nobody else is in its network, set "
+        f"and name it {ENCRYPTED}HOST:PORT; or, if you trust everyone on its network, set "
         "dask_network_is_trusted: true",
     )
 
@@ -238,7 +237,7 @@ def _connect(address: str) -> Any:
     security = _read_certificates() if address.startswith(ENCRYPTED) else None
     try:
         client = Client(address, timeout=SECONDS_TO_ANSWER, security=security)
-    except Exception as error:  # An address that is wrong may end in any.
+    except Exception as error:  # Dask raises any kind for a wrong address.
         raise EmotraceError(
             f"dask_cluster: no Dask scheduler answers at {address} ({error})",
             hint='start one there with dask scheduler, or say "local" or "slurm"',
@@ -247,7 +246,7 @@ def _connect(address: str) -> Any:
 
 
 def _read_certificates() -> Any:
-    """Read what Dask's own configuration says of the certificates of a client."""
+    """Load the client's certificates that Dask's configuration names."""
     from distributed.security import Security
 
     hint = (
@@ -263,7 +262,7 @@ def _read_certificates() -> Any:
         ) from None
     if context is None:
         raise EmotraceError(
-            f"dask_cluster: a scheduler at {ENCRYPTED} needs certificates, and Dask knows none",
+            f"dask_cluster: {ENCRYPTED} needs certificates, but Dask's configuration names none",
             hint=hint,
         )
     return security

@@ -111,5 +111,5 @@ def test_where_nothing_can_be_locked_a_job_takes_any_gpu(
     monkeypatch.setattr(fcntl, "flock", fail)
     with claim_gpu(1):
         assert os.environ["CUDA_VISIBLE_DEVICES"] in ("4", "7")
-    assert "GPUs cannot be shared out among jobs" in caplog.text
+    assert "GPUs cannot be locked" in caplog.text
     assert "TMPDIR" in caplog.text

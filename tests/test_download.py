@@ -242,7 +242,7 @@ def test_a_target_that_is_a_link_to_nothing_becomes_the_file(server: Server, tar
 
 def test_a_target_that_is_a_folder_is_named(server: Server, target: Path) -> None:
     target.mkdir(parents=True)
-    with pytest.raises(EmotraceError, match="clips.tar.gz: is no file.*\nhint: delete or move it"):
+    with pytest.raises(EmotraceError, match="clips.tar.gz: is not a file.*\nhint: delete"):
         download_file(server.url, target, sha256=SHA256)
 
 

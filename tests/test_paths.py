@@ -32,7 +32,7 @@ def test_make_refuses_a_folder_from_which_no_job_would_start(tmp_path: Path, nam
         (clone / installed).touch(0o755)
     made = subprocess.run(["make", "demo"], cwd=clone, capture_output=True, text=True)
     assert made.returncode != 0
-    assert f"{clone}: Snakemake starts no job where blanks" in made.stderr
+    assert f"{clone}: Snakemake cannot start jobs from a path with blanks" in made.stderr
 
 
 def test_a_python_below_a_folder_with_a_blank_is_refused_while_planning(tmp_path: Path) -> None:
@@ -46,7 +46,8 @@ def test_a_python_below_a_folder_with_a_blank_is_refused_while_planning(tmp_path
     )
     printed = planned.stdout + planned.stderr
     assert planned.returncode != 0, printed
-    assert f"{python}: Snakemake starts no job with a Python in whose path ' ' stands" in printed
+    assert f"{python}: Snakemake cannot start jobs with this Python" in printed
+    assert "its path contains ' '" in printed
     assert "hint: move the repository" in printed
     assert "Traceback" not in printed
 

@@ -69,7 +69,7 @@ def download_file(url: str, target: Path, *, sha256: str) -> None:
         _download_verified(url, output_file, target=target, sha256=sha256)
 
     pooch.retrieve(
-        hide_passwords(url),  # which it would print
+        hide_passwords(url),  # because it prints the address
         known_hash=f"sha256:{sha256}",
         fname=target.name,
         path=target.parent,
@@ -128,16 +128,17 @@ def check_vacant(folder: Path) -> None:
 
 
 def _refuse_harmful(members: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
-    """Pass on the members of an archive until one should not be unpacked."""
+    """Yield the members of an archive, and refuse the archive at the first harmful one."""
     n_bytes = 0
     for number, member in enumerate(members, start=1):
-        # `tarfile` follows links that it has unpacked, and has been deceived by them.
-        if not (member.isreg() or member.isdir()):
+        # Members can be written through links unpacked before, which has fooled Python's filter.
+        parts = member.name.replace("\\", "/").split("/")
+        if not (member.isreg() or member.isdir()) or parts[0] == "" or ".." in parts:
             _refuse_archive(
-                archive, f"a member would leave the folder ({member.name!r} is no file or folder)"
+                archive,
+                f"a member would leave the folder ({member.name!r} is not a plain file or folder "
+                "in it)",
             )
-        if member.name.startswith("/") or ".." in member.name.replace("\\", "/").split("/"):
-            _refuse_archive(archive, f"a member would leave the folder ({member.name!r})")
         n_bytes += member.size
         if n_bytes > MOST_BYTES or number > MOST_MEMBERS:
             _refuse_archive(
@@ -156,7 +157,7 @@ def _refuse_archive(archive: Path, why: str) -> NoReturn:
 def _check_present_file(target: Path, *, url: str, sha256: str) -> None:
     if not target.is_file():
         raise EmotraceError(
-            f"{target}: is no file, and the file published at {url} should lie there",
+            f"{target}: is not a file, but the file published at {url} belongs there",
             hint="delete or move it, then run again to download the file",
         )
     found = _compute_sha256(target)
@@ -226,7 +227,7 @@ def _measure_part(part: Path) -> int:
         return 0
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         raise EmotraceError(
-            f"{part}: is a link or no file, and a download writes to no other file than its own",
+            f"{part}: is a link or not a regular file, so the download is not written there",
             hint="remove it, then run again",
         )
     return found.st_size
@@ -248,7 +249,7 @@ def _refuse_excess(n_bytes: int, url: str, part: Path) -> None:
     if n_bytes > MOST_BYTES:
         part.unlink()
         raise EmotraceError(
-            f"{url}: sends more than {MOST_BYTES / 1e6:.0f} MB, so it is not the file expected",
+            f"{url}: sends more than {MOST_BYTES / 1e6:.0f} MB, so it is not the expected file",
             hint="see in a browser what lies at this address",
         )
 

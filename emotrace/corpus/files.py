@@ -21,8 +21,8 @@ def read_files(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     EmotraceError
-        If a digest is none: entries of the store are named after it, and it must not lead
-        elsewhere.
+        If a checksum is malformed: it is part of paths in the store, so it could lead
+        out of it.
     """
     import pandas as pd
 

@@ -2,8 +2,8 @@
 
 numba keeps what it compiles on disk, but two processes that write there at the
 same time can leave code that crashes every later one. So a job compiles what it
-needs before its workers start, while it holds a lock; where none is to be had,
-in a folder that no other job knows.
+needs before its workers start, while it holds a lock. Where that is impossible, it
+compiles in a folder of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def compile_functions(feature_set: str, grid: FrameGrid) -> None:
 
 @contextmanager
 def _hold_cache() -> Iterator[None]:
-    """Let nobody else write to numba's folder, and name it in the environment."""
+    """Keep other jobs from writing to numba's folder, and name it in the environment."""
     with ExitStack() as stack:
         try:
             folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _name_folder())
@@ -63,8 +63,8 @@ def _hold_cache() -> Iterator[None]:
         except (OSError, RuntimeError) as error:
             folder = _make_private_folder()
             logger.info(
-                "librosa is compiled for this job alone, in %s, because what others compiled "
-                "cannot be shared (%s); NUMBA_CACHE_DIR may name a folder where it can",
+                "librosa is compiled for this job alone, in %s, because the shared folder cannot "
+                "be used (%s); NUMBA_CACHE_DIR can name another one",
                 folder,
                 error,
             )

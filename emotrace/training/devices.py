@@ -30,7 +30,7 @@ def claim_gpu(slots: int) -> Iterator[None]:
     To be called before CUDA is initialised, which looks once for what is visible. A
     lock on a file stands for each slot of each GPU; the kernel lifts it when the job
     ends, however that happens. Where torch finds no GPU, nothing is claimed; where files
-    cannot be locked, any of the GPUs is taken.
+    cannot be locked, a GPU is taken at random.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def _claim_slot(names: list[str], slots: int) -> tuple[str, int | None]:
         return _wait_for_slot(names, slots)
     except OSError as error:
         logger.warning(
-            "GPUs cannot be shared out among jobs (%s: %s), so this one takes any; TMPDIR may "
-            "name a folder whose disk has locks",
+            "GPUs cannot be locked (%s: %s), so this job takes one at random, which may be in "
+            "use; TMPDIR can name a folder on a disk that supports locks",
             error.filename or tempfile.gettempdir(),
             error.strerror,
         )
-        # Not always the first, so that jobs beside each other rarely take the same.
+        # Not always the first, so that simultaneous jobs rarely take the same one.
         return random.choice(names), None
 
 
