@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -32,8 +33,10 @@ from emotrace.corpus.sources import (
 from emotrace.disks import refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
-from emotrace.planning import list_options, plan_run, refuse_unknown_clips
+from emotrace.planning import list_options, plan_run, refuse_unknown_clips, shorten_failure
 from emotrace.provenance import digest_code
+
+logger.addFilter(shorten_failure)
 
 try:
     refuse_unwritable_folder()

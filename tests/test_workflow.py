@@ -235,7 +235,7 @@ def test_wrong_config_is_refused_before_any_job(
     assert refused.returncode != 0
     assert expected in printed
     assert "hint: " in printed
-    assert "Traceback" not in printed
+    assert "Traceback" not in printed and "Snakefile" not in printed
     assert not (tmp_path / "results").exists()
 
 
@@ -288,6 +288,11 @@ def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, 
     assert "silent: peak" in printed
     assert "missing.wav): missing file" in printed
     assert "Traceback" not in printed
+    said, _, rest = printed.partition("Error in rule build_corpus:")
+    assert "2 of 6 clips" in said and "2 of 6 clips" not in rest
+    assert "logs/build_corpus.log" in rest
+    for noise in ("message: None", "CalledProcessError", ".snakemake/scripts"):
+        assert noise not in printed
 
 
 def test_failed_download_says_what_to_do(tmp_path: Path) -> None:
