@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
-min_version("9.22")
+min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from emotrace.config import load_config
@@ -38,8 +39,11 @@ from emotrace.planning import (
     plan_run,
     refuse_odd_paths,
     refuse_unknown_clips,
+    shorten_failure,
 )
 from emotrace.provenance import digest_code
+
+logger.addFilter(shorten_failure)
 
 try:
     refuse_odd_paths(str(workflow.basedir))
@@ -90,15 +94,9 @@ localrules:
     clean_store,
 
 
-rule all:
-    default_target: True
-    input:
-        rules.build_tables.output,
-        rules.figures.input,
-
-
 rule corpus:
     input:
+        rules.examine_audio.output,
         rules.build_corpus.output,
 
 
@@ -109,9 +107,25 @@ rule features:
 
 rule models:
     input:
-        expand("{folder}/predictions.parquet", folder=run_folders),
+        [
+            expand(rules.train_model.output, feature_set=feature_set, model=model)
+            for feature_set, model in runs
+        ],
 
 
 rule tables:
     input:
         rules.build_tables.output,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.corpus.input,
+        rules.features.input,
+        rules.models.input,
+        expand(rules.fit_references.output, feature_set=feature_sets),
+        rules.evaluate_models.output,
+        rules.tables.input,
+        rules.choose_examples.output,
+        rules.figures.input,

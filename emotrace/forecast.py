@@ -17,8 +17,11 @@ from emotrace.corpus.listing import Changes, find_changes
 from emotrace.corpus.sources import is_made_by_workflow
 from emotrace.features.extraction import list_requests
 from emotrace.features.store import FeatureStore
+from emotrace.records import INCOMPLETE, UNKNOWN
 
 REASONS = {
+    UNKNOWN: "nothing says what it was made with",
+    INCOMPLETE: "a file of it is missing",
     "Missing output files": "not made yet",
     "Updated input files": "what it is made of has changed",
     "Set of input files has changed": "it is made of more or fewer parts than before",

@@ -1,7 +1,8 @@
-"""Questions that the workflow asks while it plans; imports nothing heavy."""
+"""What the workflow asks before it begins, and how it says what failed; imports nothing heavy."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -13,6 +14,8 @@ from emotrace.errors import EmotraceError
 from emotrace.features.identity import identify_feature_set
 from emotrace.suggestions import suggest
 from emotrace.training.identity import identify_model
+
+_PLACES = re.compile(r'^WorkflowError in file ".*", line \d+:\n|\n  File ".*", line \d+, in .*')
 
 UNQUOTED = re.compile(r"""[ \t\n'"`\\$&;|<>()]""")
 """Characters that a shell interprets unless they are quoted."""
@@ -118,3 +121,35 @@ def list_options(planning: Any, deployment: Any, resources: Any) -> list[str]:
     if scatter := resources.overwrite_scatter:
         options += ["--set-scatter", *(f"{name}={number}" for name, number in scatter.items())]
     return options
+
+
+def shorten_failure(record: logging.LogRecord) -> bool:
+    """Leave out of what Snakemake says of a failure what the user has been told in better words.
+
+    A job says what went wrong before it ends; see `emotrace.jobs.run_job`. What is left
+    names the rule and the log. Of what is refused while planning, our own words are left.
+
+    Parameters
+    ----------
+    record : logging.LogRecord
+        Of Snakemake's logger.
+
+    Returns
+    -------
+    bool
+        Whether the record is to be logged at all.
+    """
+    event = getattr(record, "event", None)
+    if event == "job_error":
+        record.input = record.output = []
+        if record.rule_msg is None:
+            # Else the line "message: None".
+            record.msg = ""
+    if event == "error":
+        text = record.getMessage()
+        if "\nhint: " in text:
+            # Ours, which needs no line of the Snakefile.
+            record.msg, record.args = _PLACES.sub("", text), ()
+        # It names a temporary copy of the script. A signal that ended a job is still told.
+        return "returned non-zero exit status 1." not in text
+    return True

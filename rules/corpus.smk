@@ -9,6 +9,11 @@ changes extracts nothing anew. The user's own files are `ancient`: params tell
 whether their content changed, whatever their time stamps say.
 """
 
+from functools import cache, partial
+
+# Snakemake asks again once it has removed what the answer depends on; it must stay the same.
+digest_listing_once = cache(partial(digest_listing, corpus))
+
 
 # Where jobs run on other machines, those may have no way to the internet.
 localrules:
@@ -79,7 +84,7 @@ rule examine_audio:
         runtime=lambda wildcards, input, attempt: round(120 + input.size_mb) * attempt,
     params:
         corpus=select_audio_settings(corpus),
-        listing=lambda wildcards: digest_listing(corpus),
+        listing=lambda wildcards: digest_listing_once(),
         code=digest_code("workflow_scripts/examine_audio.py"),
     script:
         "../workflow_scripts/examine_audio.py"

@@ -1,8 +1,66 @@
 """Upkeep.
 
 In:  what earlier runs left, and the config.
-Out: words on the screen; the store without what no experiment uses.
+Out: words on the screen; the store without what no experiment uses; Snakemake's notes of
+     what each product was made with, where they are missing.
 """
+
+import os
+
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
+from snakemake.persistence.file import FilePersistence
+
+from emotrace.records import STAND_INS, lacks_file, recall_job
+
+# By job, with all that it makes.
+products = [
+    rules.synthesise_demo.output,
+    rules.download_emomusic.output,
+    rules.examine_audio.output,
+    rules.build_corpus.output,
+    *(
+        expand(rule.output, feature_set=feature_set)
+        for rule in (rules.extract_features, rules.fit_references)
+        for feature_set in feature_sets
+    ),
+    *(
+        expand(rules.train_model.output, feature_set=feature_set, model=model)
+        for feature_set, model in runs
+    ),
+    rules.evaluate_models.output,
+    rules.build_tables.output,
+    rules.choose_examples.output,
+    rules.plot_curves.output,
+    rules.plot_error_histograms.output,
+    *(
+        expand(rules.plot_attention_maps.output, family=family)
+        for family in attentive_families
+    ),
+    rules.plot_attended_frames.output,
+    rules.plot_chromagrams.output,
+]
+
+# Snakemake does not rerun a job that it has no note of, or one in an older format, whatever changed.
+if workflow.is_main_process:
+    notes = FilePersistence()
+    for outputs in products:
+        incomplete = lacks_file(outputs)
+        for output in filter(os.path.exists, outputs):
+            note = notes._read_record(output)
+            if (
+                incomplete
+                or note is None
+                or note.record_format_version < RECORD_FORMAT_VERSION
+                or note.params in STAND_INS
+            ):
+                made_s = os.path.getmtime(output)
+                note = MetadataRecord(
+                    **recall_job(outputs),
+                    record_format_version=RECORD_FORMAT_VERSION,
+                    starttime=made_s,
+                    endtime=made_s,
+                )
+                notes._write_record(output, note)
 
 
 rule explain:

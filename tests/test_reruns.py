@@ -284,6 +284,10 @@ def change_annotation(bench: Bench) -> None:
     annotations.to_csv(path, index=False)
 
 
+def change_annotation_scale(bench: Bench) -> None:
+    bench.config["corpus"] = CONFIG["corpus"] | {"annotation_scale": [0, 10]}
+
+
 def change_splits(bench: Bench) -> None:
     path = bench.folder / "music/clips.csv"
     clips = pd.read_csv(path, dtype={"clip_id": "str"})
@@ -324,6 +328,10 @@ def update_torch(bench: Bench) -> None:
 def add_logic(bench: Bench, file: str) -> None:
     path = bench.workflow / file
     path.write_text(path.read_text(encoding="utf-8") + "\n\nADDED = 1\n", encoding="utf-8")
+
+
+def change_model(bench: Bench) -> None:
+    add_logic(bench, "emotrace/models/AT.py")
 
 
 def change_metric(bench: Bench) -> None:
@@ -427,6 +435,64 @@ def test_reruns_are_as_large_as_the_change(bench: Bench, row: Row) -> None:
     assert announced == (row.jobs if row.announced is None else row.announced)
     assert set(list_jobs(bench.run())) == row.jobs
     assert bench.count() == row.counts
+    assert "Nothing to be done" in bench.run()
+
+
+# Without the folder .snakemake, which a copy without hidden files lacks.
+
+CHANGES = (change_nothing, widen_windows_of_compare, replace_a_file, change_splits)
+CHANGES += (change_protocol, change_hyperparameter, add_seed, change_metric, change_table)
+CHANGES += (change_figure,)
+
+FORGOTTEN = [row for row in ROWS if row.change in CHANGES] + [
+    Row(
+        change_annotation_scale,
+        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
+    ),
+    Row(
+        change_model,
+        jobs={"train_model chroma AT_2", "train_model compare AT_2"} | TABLES | DRAWING,
+    ),
+]
+
+
+def forget(bench: Bench) -> None:
+    """Do what copying a folder without its hidden files and without its time stamps does."""
+    shutil.rmtree(bench.folder / ".snakemake")
+    reverse_time_stamps(bench.folder.parent)
+
+
+@pytest.mark.parametrize("row", FORGOTTEN, ids=lambda row: row.change.__name__)
+def test_changes_are_seen_without_the_notes_of_snakemake(bench: Bench, row: Row) -> None:
+    forget(bench)
+    row.change(bench)
+    announced = set(list_jobs(bench.run("tables", "figures", "--dry-run")))
+    assert announced == (row.jobs if row.announced is None else row.announced)
+
+
+def list_notes(bench: Bench) -> set[str]:
+    notes = bench.folder / ".snakemake/metadata"
+    return {path.relative_to(notes).as_posix() for path in notes.rglob("*") if path.is_file()}
+
+
+def test_notes_that_are_lost_are_written_anew_for_every_product(bench: Bench) -> None:
+    known = list_notes(bench)
+    forget(bench)
+    assert "Nothing to be done" in bench.run()
+    assert list_notes(bench) == known
+
+
+def test_what_nothing_is_known_of_is_made_again_from_the_store(bench: Bench) -> None:
+    forget(bench)
+    for record in bench.folder.rglob("*.made_with.json"):
+        record.unlink()
+    assert "audio files: nothing says what it was made with" in bench.run("explain")
+    assert set(list_jobs(bench.run())) == EVERYTHING
+    assert bench.count() == {
+        "chroma": (0, 12),
+        "compare": (0, 12),
+        **dict.fromkeys(RETRAINED, (0, 2)),
+    }
     assert "Nothing to be done" in bench.run()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +17,7 @@ import soundfile
 import torch
 
 from emotrace.config import TrainingSettings
+from emotrace.records import name_record
 from emotrace.training.fitting import fit_model, predict
 from emotrace.training.fold import prepare_fold
 from emotrace.training.protocols import make_folds
@@ -61,6 +64,66 @@ def test_everything_promised_is_there(demo: Path) -> None:
     assert pd.read_csv(results / "corpus/excluded.csv").empty
     weights = sorted(path.name for path in results.glob("runs/compare/AT_64/weights/*.safetensors"))
     assert weights == ["arousal_fold0_seed1.safetensors", "valence_fold0_seed1.safetensors"]
+
+
+def list_inputs(printed: str, target: str) -> list[str]:
+    """List what a milestone asks for."""
+    (inputs,) = re.findall(rf"^(?:local)?rule {target}:\n    input: (.*)$", printed, re.MULTILINE)
+    return inputs.split(", ")
+
+
+def read_promises() -> dict[str, list[str]]:
+    """Read from the README's table which files each target makes, as patterns of their paths."""
+    promises = {}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target, text in re.findall(r"^\| `(\w+)` \| (.*) \|$", readme, re.MULTILINE):
+        names = re.findall(r"[\w/*]+\.(?:parquet|csv|tex|html|safetensors)", text)
+        if target == "figures":
+            figures = text.partition(": ")[2].replace(" ", "_").split(",_")
+            names = [f"figures/{name}*.{kind}" for name in figures for kind in ("png", "pdf")]
+        if names:
+            # Of a folder, Snakemake knows no more than its name.
+            names = [name.removesuffix("/*.safetensors") for name in names]
+            promises[target] = [re.sub("FEATURE_SET|MODEL", "*", f"*{name}") for name in names]
+    return promises
+
+
+def test_each_target_asks_for_all_that_the_readme_promises(tmp_path: Path) -> None:
+    promises = read_promises()
+    assert promises.keys() == {"corpus", "features", "models", "tables", "figures"}
+    planned = succeed(run_snakemake(tmp_path, *promises, "all", "--dry-run", config=DEMO))
+    everything = list_inputs(planned, "all")
+    for target, names in promises.items():
+        asked = list_inputs(planned, target)
+        assert [name for name in names if not fnmatch.filter(asked, name)] == []
+        assert set(asked) <= set(everything)
+
+
+def test_no_result_of_a_run_is_beyond_what_all_asks_for(demo: Path) -> None:
+    planned = succeed(run_snakemake(demo, "all", "--dry-run", "--forceall", config=DEMO))
+    asked = {demo / path for path in list_inputs(planned, "all")}
+    made = [path for path in (demo / "results").rglob("*") if path.is_file()]
+    records = {name_record([str(path)]) for path in asked}
+    assert [path for path in made if not asked & {path, path.parent} and path not in records] == []
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "corpus/files.csv",
+        "references/chroma.parquet",
+        "runs/compare/AT_64/run.digest",
+        "runs/compare/AT_64/weights/valence_fold0_seed1.safetensors",
+    ],
+)
+def test_what_is_lost_is_made_again(demo: Path, lost: str) -> None:
+    file = demo / "results" / lost
+    file.rename(kept := demo / "kept")
+    try:
+        planned = list_jobs(succeed(run_snakemake(demo, "all", "--dry-run", config=DEMO)))
+        assert planned
+    finally:
+        kept.rename(file)
 
 
 def test_attention_learns_the_demo_corpus(demo: Path) -> None:
@@ -172,7 +235,7 @@ def test_wrong_config_is_refused_before_any_job(
     assert refused.returncode != 0
     assert expected in printed
     assert "hint: " in printed
-    assert "Traceback" not in printed
+    assert "Traceback" not in printed and "Snakefile" not in printed
     assert not (tmp_path / "results").exists()
 
 
@@ -225,6 +288,11 @@ def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, 
     assert "silent: peak" in printed
     assert "missing.wav): missing file" in printed
     assert "Traceback" not in printed
+    said, _, rest = printed.partition("Error in rule build_corpus:")
+    assert "2 of 6 clips" in said and "2 of 6 clips" not in rest
+    assert "logs/build_corpus.log" in rest
+    for noise in ("message: None", "CalledProcessError", ".snakemake/scripts"):
+        assert noise not in printed
 
 
 def test_failed_download_says_what_to_do(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 logger = logging.getLogger("emotrace.build_corpus")
 
@@ -40,5 +41,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()

@@ -1,6 +1,7 @@
 """Draw the truth over time with the frames marked that received most attention."""
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 
 def main() -> None:
@@ -35,5 +36,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()

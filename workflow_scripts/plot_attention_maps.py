@@ -1,6 +1,7 @@
 """Draw which frames each predicted frame attended to."""
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 
 def main() -> None:
@@ -31,5 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()

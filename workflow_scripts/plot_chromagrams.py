@@ -1,6 +1,7 @@
 """Draw chromagrams of the example clips on the time axis of their annotations."""
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 
 def main() -> None:
@@ -53,5 +54,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()

@@ -1,6 +1,7 @@
 """Draw how the clips' errors are distributed, chosen model beside baseline."""
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 
 def main() -> None:
@@ -33,5 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from emotrace.jobs import run_job
+from emotrace.records import record_job
 
 
 def main() -> None:
@@ -30,5 +31,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with run_job(snakemake.log[0], *snakemake.output):
+    with run_job(snakemake.log[0], *snakemake.output), record_job(snakemake):
         main()
