@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Any
 
 from emotrace.config import Config
@@ -35,6 +37,14 @@ def refuse_unknown_clips(settings: Config) -> None:
             "\n".join(["the config is not valid:", *lines]),
             hint="figures.clips: [] lets emotrace choose",
         )
+
+
+def name_user() -> None:
+    """Give a user without a name one, as in many containers, for Snakemake asks for it."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def plan_run(settings: Config) -> dict[str, Any]:
