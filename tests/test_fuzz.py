@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import math
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,18 +22,23 @@ from emotrace.config import (
     load_config,
     refuse_empty_blocks,
 )
-from emotrace.corpus.listing import digest_listing
+from emotrace.corpus.checks import find_problems
+from emotrace.corpus.emomusic import LABEL_FILES
+from emotrace.corpus.listing import digest_listing, list_files
 from emotrace.corpus.sources import (
     count_annotators,
     digest_sources,
     list_digests,
     list_sources,
+    read_corpus,
     select_audio_settings,
     select_table_settings,
 )
 from emotrace.disks import refuse_unusable_store
 from emotrace.errors import EmotraceError
+from emotrace.frames import FrameGrid
 from emotrace.planning import plan_run, refuse_unknown_clips
+from tests.test_emomusic import LABELS, SONGS
 
 LONGEST = 5000
 """Letters of a message."""
@@ -136,11 +142,18 @@ def plan(raw: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Work in a folder with a corpus of one's own."""
+    """Work in a folder with two corpora: emoMusic's files, and two tables of one's own."""
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path_factory.mktemp("fuzz"))
         Path("clips.csv").write_bytes(CLIPS)
         Path("annotations.csv").write_bytes(ANNOTATIONS)
+        Path("annotations").mkdir()
+        Path("clips_45sec").mkdir()
+        for song in ("2", "11"):
+            Path("clips_45sec", f"{song}.mp3").touch()
+        for name in LABEL_FILES.values():
+            Path("annotations", name).write_text(LABELS, encoding="utf-8")
+        Path("annotations/songs_info.csv").write_text(SONGS, encoding="utf-8")
         yield
 
 
@@ -148,26 +161,105 @@ CLIPS = b"clip_id,path,offset_s,split,artist\na,a.wav,0,development,x\nb,b.wav,1
 ANNOTATIONS = b"clip_id,time_s,arousal,valence\na,0.0,0.1,-0.2\na,0.5,0.2,-0.1\nb,2.0,0.3,0.4\n"
 
 
-def end_in_words(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Return whether a function refused with a message of ours; any other error goes on."""
+TABLES = [Path("clips.csv"), Path("annotations.csv"), Path("annotations/songs_info.csv")]
+TABLES += [Path("annotations", name) for name in LABEL_FILES.values()]
+
+
+def end_in_words(function: Callable[..., Any], *arguments: Any) -> str:
+    """Return the message with which a function refused, if it did; other errors go on."""
     try:
         function(*arguments)
     except EmotraceError as error:
         message = str(error)
-        assert len(message) < LONGEST
         assert "\nhint: " in message
         message.encode()  # a terminal takes it
-        return True
-    return False
+        return message
+    return ""
 
 
 @fuzz(max_examples=600)
 @given(change_config())
 def test_any_config_is_planned_or_refused_in_words(raw: dict[str, Any]) -> None:
-    end_in_words(plan, raw)
+    assert len(end_in_words(plan, raw)) < LONGEST
 
 
 @fuzz(max_examples=100)
 @given(st.dictionaries(keys | st.sampled_from(sorted(Config.model_fields)), values, max_size=4))
 def test_anything_else_is_refused_in_words(raw: dict[Any, Any]) -> None:
-    end_in_words(plan, raw)
+    assert len(end_in_words(plan, raw)) < LONGEST
+
+
+PIECES = [
+    b'"',
+    b",",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b";",
+    b"\t",
+    b" ",
+    b"=",
+    b"/",
+    b"~",
+]
+PIECES += [
+    b"nan",
+    b"inf",
+    b"1e308",
+    b"-1e308",
+    b"1e200",
+    b"1e400",
+    b"-1",
+    b"9" * 5000,
+    b"x" * 200_000,
+    b"NA",
+    b"..",
+    b"\xc2\xb2",
+]
+
+
+@st.composite
+def damage(draw: st.DrawFn, content: bytes) -> bytes:
+    """Replace a few cells or stretches of a CSV file by others, or by nothing."""
+    piece = st.sampled_from(PIECES) | st.binary(max_size=4)
+    for _ in range(draw(st.integers(1, 3))):
+        if draw(st.booleans()):
+            cells = re.split(b"([,\n])", content)
+            cells[2 * draw(st.integers(0, len(cells) // 2))] = draw(piece)
+            content = b"".join(cells)
+        else:
+            start = draw(st.integers(0, len(content)))
+            end = start + draw(st.sampled_from([0, 1, 2, 7, len(content)]))
+            content = content[:start] + draw(piece) + content[end:]
+    return content
+
+
+def read_tables(corpus: dict[str, Any]) -> None:
+    clips, annotations = read_corpus(corpus)
+    clips = clips.assign(problem="", duration_s=10.0)
+    find_problems(clips, annotations, FrameGrid(window_s=0.5, hop_s=0.5))
+
+
+@fuzz(max_examples=400)
+@given(st.data())
+def test_a_damaged_table_of_a_corpus_is_read_or_refused_in_words(data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(TABLES))
+    whole = path.read_bytes()
+    path.write_bytes(data.draw(damage(whole)))
+    corpus = CONFIGS[1 if "annotations" in path.parts else 2]["corpus"]
+    try:
+        for function in (list_files, digest_listing, read_tables):
+            end_in_words(function, corpus)
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("offset_s", [b"1e308", b"-1e200", b"inf", b"nan"])
+def test_a_time_that_no_music_has_is_refused(offset_s: bytes) -> None:
+    whole = Path("clips.csv").read_bytes()
+    Path("clips.csv").write_bytes(whole.replace(b"1.5", offset_s))
+    told = end_in_words(list_files, CONFIGS[2]["corpus"])
+    Path("clips.csv").write_bytes(whole)
+    assert f"clips.csv, line 3, column 'offset_s': found '{offset_s.decode()}', expected" in told
