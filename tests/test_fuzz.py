@@ -24,7 +24,8 @@ from emotrace.config import (
 )
 from emotrace.corpus.checks import find_problems
 from emotrace.corpus.emomusic import LABEL_FILES
-from emotrace.corpus.listing import digest_listing, list_files
+from emotrace.corpus.files import FILES
+from emotrace.corpus.listing import LISTING, digest_listing, find_changes, list_files
 from emotrace.corpus.sources import (
     count_annotators,
     digest_sources,
@@ -263,3 +264,22 @@ def test_a_time_that_no_music_has_is_refused(offset_s: bytes) -> None:
     told = end_in_words(list_files, CONFIGS[2]["corpus"])
     Path("clips.csv").write_bytes(whole)
     assert f"clips.csv, line 3, column 'offset_s': found '{offset_s.decode()}', expected" in told
+
+
+@fuzz(max_examples=200)
+@given(st.data())
+def test_damaged_notes_about_the_audio_are_read_or_taken_for_none(data: st.DataObject) -> None:
+    corpus = CONFIGS[2]["corpus"]
+    audio = [[*file, "", "0" * 64] for file in list_files(corpus)]
+    header = "clip_id,path,offset_s,size,mtime_ns,problem,sha256"
+    rows = "".join(f"{','.join(map(str, row))}\n" for row in [header.split(","), *audio])
+    FILES.parent.mkdir(parents=True, exist_ok=True)
+    notes = {FILES: rows.encode(), LISTING: b"0123456789abcdef\n"}
+    for path, content in notes.items():
+        path.write_bytes(data.draw(st.just(content) | damage(content)))
+    try:
+        digest_listing(corpus)
+        find_changes(corpus)
+    finally:
+        for path in notes:
+            path.unlink()
