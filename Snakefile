@@ -20,7 +20,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from emotrace.config import load_config
+from emotrace.config import load_config, refuse_empty_blocks
 from emotrace.corpus.listing import digest_listing
 from emotrace.corpus.sources import (
     count_annotators,
@@ -31,11 +31,12 @@ from emotrace.corpus.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.disks import refuse_unwritable_folder
+from emotrace.disks import refuse_unusable_store, refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.planning import (
     list_options,
+    name_user,
     plan_run,
     refuse_odd_paths,
     refuse_unknown_clips,
@@ -44,10 +45,12 @@ from emotrace.planning import (
 from emotrace.provenance import digest_code
 
 logger.addFilter(shorten_failure)
+name_user()
 
 try:
     refuse_odd_paths(str(workflow.basedir))
     refuse_unwritable_folder()
+    refuse_empty_blocks(config)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
 
@@ -57,6 +60,7 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 
 try:
     settings = load_config(config)
+    refuse_unusable_store(settings.store)
     corpus = settings.corpus.model_dump(mode="json")
     corpus_sources, corpus_digests = list_inputs(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)

@@ -7,23 +7,62 @@ through `load_config`, which refuses what it does not know before any job starts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from emotrace.errors import EmotraceError
 from emotrace.features import list_feature_sets
-from emotrace.models import parse_model_name
-from emotrace.suggestions import list_models_like, suggest
+from emotrace.models import MOST_LAYERS, MOST_UNITS, parse_model_name
+from emotrace.paths import expand_path
+from emotrace.suggestions import explain_model, shorten, suggest
 from emotrace.workers import refuse_open_scheduler
+
+MOST_MISTAKES = 20
+"""Lines of a message about a config; more are only counted."""
+
+MOST_ITEMS = 1000
+"""Entries of a list."""
+
+MOST_STEPS = 100_000
+"""Clips of a batch, epochs of a training."""
+
+CLUSTERS = ("local", "slurm")
+"""Where clips can be computed besides a Dask scheduler's address."""
+
+Below = Sequence[str | int]
+"""The keys that lead from a block to a mistake in it."""
+
+
+def _check_path(path: str) -> str:
+    expand_path(path)
+    return path
+
+
+PathText = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_check_path)]
+
+
+def _check_cluster(cluster: str) -> str:
+    address = re.fullmatch(r"[a-z]+://[^/\s]+:([0-9]{1,5})", cluster)
+    if cluster not in CLUSTERS and not (address and int(address[1]) < 2**16):
+        raise ValueError("expected local, slurm or an address such as tls://HOST:8786")
+    return cluster
 
 
 class Settings(BaseModel):
-    """A block of the config; unknown keys are refused."""
+    """A block of the config; unknown keys and numbers that are not finite are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CorpusSettings(Settings):
@@ -44,24 +83,27 @@ class DemoCorpus(CorpusSettings):
     name: Literal["demo"] = Field("demo", description="The built-in demo corpus.")
     n_clips: int = Field(48, ge=6, le=999, description="How many clips to synthesise.")
     duration_s: float = Field(45.0, ge=6, le=600, description="Length of each clip in seconds.")
-    seed: int = Field(2020, ge=0, description="Draws the music; another seed, other music.")
+    seed: int = Field(
+        2020, ge=0, lt=2**31, description="Draws the music; another seed, other music."
+    )
 
 
 class EmoMusicCorpus(CorpusSettings):
     """The dataset "1000 Songs for Emotional Analysis of Music"."""
 
     name: Literal["emomusic"] = Field("emomusic", description="The emoMusic dataset.")
-    path: str | None = Field(
+    path: PathText | None = Field(
         None,
         description="Folder with clips*/ID.mp3 and annotations/*.csv as published; "
         "downloaded into resources/emomusic where not given.",
     )
-    annotations: str | None = Field(
+    annotations: PathText | None = Field(
         None, description="Folder of the annotations, where it is not PATH/annotations."
     )
     offset_s: float = Field(
         0.0,
         ge=0,
+        le=86_400,
         description="Second of the annotations' time line at which each file begins: 0 for the "
         "published clips, 30 for excerpts cut from second 30 on.",
     )
@@ -72,24 +114,30 @@ class EmoMusicCorpus(CorpusSettings):
     )
 
 
+ScaleEnd = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+SHORTEST_SCALE = 1e-3
+
+
 class ManifestCorpus(CorpusSettings):
     """Anyone's own corpus."""
 
     name: Literal["manifest"] = Field("manifest", description="A corpus of your own.")
-    clips: str = Field(
+    clips: PathText = Field(
         description="CSV file with the columns clip_id,path and optionally "
         "offset_s,split,artist,title,genre."
     )
-    annotations: str = Field(
+    annotations: PathText = Field(
         description="CSV file with the columns clip_id,time_s,arousal,valence and optionally "
         "arousal_std,valence_std."
     )
-    annotation_scale: tuple[float, float] = Field(
+    annotation_scale: tuple[ScaleEnd, ScaleEnd] = Field(
         (-1.0, 1.0), description="Lowest and highest value of the annotations' scale."
     )
     annotators: int | None = Field(
         None,
         ge=2,
+        le=10_000,
         description="How many people annotated each clip: with the columns *_std, their sample "
         "standard deviations, it tells how well the labels can be predicted at all.",
     )
@@ -99,6 +147,8 @@ class ManifestCorpus(CorpusSettings):
         low, high = self.annotation_scale
         if not low < high:
             raise ValueError(f"annotation_scale must rise, but {low} is not below {high}")
+        if high - low < SHORTEST_SCALE:
+            raise ValueError(f"annotation_scale must span at least {SHORTEST_SCALE}")
         return self
 
 
@@ -131,11 +181,15 @@ class RunBlock(Settings):
     """Feature sets and models, each combined with each."""
 
     feature_sets: list[str] = Field(
-        min_length=1, description="Names of feature sets: the files in emotrace/features/sets."
+        min_length=1,
+        max_length=MOST_ITEMS,
+        description="Names of feature sets: the files in emotrace/features/sets.",
     )
     models: list[str] = Field(
         min_length=1,
-        description="Names of models: a family (a file in emotrace/models) and its sizes.",
+        max_length=MOST_ITEMS,
+        description="Names of models: a family (a file in emotrace/models) and its sizes, "
+        f"{MOST_LAYERS} layers of {MOST_UNITS} units at most.",
     )
 
     @model_validator(mode="after")
@@ -147,7 +201,7 @@ class RunBlock(Settings):
             try:
                 parse_model_name(name)
             except ValueError:
-                _refuse(("models", number), name, list_models_like(name), "model")
+                raise _make_error(("models", number), explain_model(name)) from None
         return self
 
 
@@ -160,7 +214,7 @@ class ProtocolSettings(Settings):
         "on both sides; paper: random folds whose tested part also stops the training, as "
         "published (optimistic).",
     )
-    folds: int = Field(10, ge=2, description="How many folds artist and paper make.")
+    folds: int = Field(10, ge=2, le=1000, description="How many folds artist and paper make.")
     validation_share: float = Field(
         0.2,
         gt=0,
@@ -176,23 +230,31 @@ class TrainingSettings(Settings):
     optimiser: Literal["adamw", "rmsprop"] = Field(
         "adamw", description="adamw, or rmsprop with the paper's constants."
     )
-    learning_rate: float = Field(3e-4, gt=0, description="Step size; 0.001 in the paper.")
-    weight_decay: float = Field(0.01, ge=0, description="Pull of the weights to 0; 0 in the paper.")
+    learning_rate: float = Field(3e-4, gt=0, le=1000, description="Step size; 0.001 in the paper.")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1000, description="Pull of the weights to 0; 0 in the paper."
+    )
     dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of values set to 0 while training; 0 in the paper."
     )
     feedback: bool = Field(
         True, description="Whether a model sees its own previous prediction (never the truth)."
     )
-    batch_size: int = Field(5, ge=1, description="Clips per step; 20 in the paper.")
-    max_epochs: int = Field(40, ge=1, description="Longest training; 50 in the paper.")
+    batch_size: int = Field(5, ge=1, le=MOST_STEPS, description="Clips per step; 20 in the paper.")
+    max_epochs: int = Field(
+        40, ge=1, le=MOST_STEPS, description="Longest training; 50 in the paper."
+    )
     patience: int = Field(
         12,
         ge=1,
+        le=MOST_STEPS,
         description="Epochs without improvement after which training ends; 5 in the paper.",
     )
     min_improvement: float = Field(
-        1e-4, ge=0, description="Smallest fall of the validation error that is an improvement."
+        1e-4,
+        ge=0,
+        le=4,
+        description="Smallest fall of the validation error that is an improvement.",
     )
     scaling: Literal["robust", "z_score"] = Field(
         "robust",
@@ -200,7 +262,7 @@ class TrainingSettings(Settings):
         "mean and standard deviation, as in the paper.",
     )
     feature_limit: float = Field(
-        5.0, gt=0, description="Scaled features are clipped at this magnitude."
+        5.0, gt=0, le=1e6, description="Scaled features are clipped at this magnitude."
     )
 
 
@@ -214,7 +276,10 @@ class EvaluationSettings(Settings):
         "LSTM_64", description="Model that the best one is compared with; LSTM_400 in the paper."
     )
     bootstrap_samples: int = Field(
-        2000, ge=100, description="Resamplings of the clips behind each 95 % interval."
+        2000,
+        ge=100,
+        le=10_000,
+        description="Resamplings of the clips behind each 95 % interval.",
     )
 
 
@@ -226,8 +291,9 @@ class FigureSettings(Settings):
 
     clips: list[str] = Field(
         [],
-        description="Clips to draw, by clip_id; where empty, four evaluated clips spread over "
-        "the plane of arousal and valence.",
+        max_length=6,
+        description="Up to six clips to draw, by clip_id; where empty, four evaluated clips spread "
+        "over the plane of arousal and valence.",
     )
 
 
@@ -235,14 +301,16 @@ class Config(Settings):
     """One experiment."""
 
     experiment: str = Field(
-        "demo", min_length=1, description="Name of the experiment, as the tables print it."
+        "demo",
+        min_length=1,
+        max_length=200,
+        description="Name of the experiment, as the tables print it.",
     )
     corpus: Annotated[DemoCorpus | EmoMusicCorpus | ManifestCorpus, Field(discriminator="name")] = (
         Field(DemoCorpus(), description="The music and its annotations.")
     )
-    store: str = Field(
+    store: PathText = Field(
         "store",
-        min_length=1,
         description="Folder in which features and trained models are kept for later runs; "
         "experiments and users may share one.",
     )
@@ -266,6 +334,7 @@ class Config(Settings):
             RunBlock(feature_sets=["chroma", "cqt", "chroma_cqt", "spectral"], models=["AT_64"]),
         ],
         min_length=1,
+        max_length=MOST_ITEMS,
         description="What is trained: in each block, every feature set with every model.",
     )
     protocol: ProtocolSettings = Field(
@@ -275,15 +344,15 @@ class Config(Settings):
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
         [1, 2],
         min_length=1,
+        max_length=MOST_ITEMS,
         description="Each seed trains every model anew; tables score the mean prediction.",
     )
     training: TrainingSettings = Field(TrainingSettings(), description="How weights are found.")
     new_torch_retrains: bool = Field(
         False, description="Whether another version of torch trains all models anew."
     )
-    dask_cluster: str = Field(
+    dask_cluster: Annotated[str, AfterValidator(_check_cluster)] = Field(
         "local",
-        min_length=1,
         description="Where clips are computed: local, processes of the job; slurm, jobs that "
         "dask-jobqueue submits; or the address of a Dask scheduler, such as tls://HOST:8786.",
     )
@@ -293,7 +362,10 @@ class Config(Settings):
         "anyone who can reach it can run code as you.",
     )
     gpu_slots: int = Field(
-        1, ge=1, description="Training jobs that may share one GPU; several small models can."
+        1,
+        ge=1,
+        le=64,
+        description="Training jobs that may share one GPU; several small models can.",
     )
     overrides: dict[str, TrainingSettings] = Field(
         {},
@@ -376,21 +448,56 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     try:
         settings = Config.model_validate(raw)
     except ValidationError as error:
-        lines = [_describe(detail) for detail in error.errors()]
-        raise EmotraceError(
-            "\n".join(["the config is not valid:", *lines]),
-            hint="config.yaml explains every key",
-        ) from None
+        raise _list_mistakes([_describe(detail) for detail in error.errors()]) from None
     refuse_open_scheduler(
         settings.dask_cluster, network_is_trusted=settings.dask_network_is_trusted
     )
     return settings
 
 
-def _refuse(below: tuple[str | int, ...], name: str, valid: Iterable[str], kind: str) -> NoReturn:
-    message = f"{name!r} is no {kind}; {suggest(name, valid)}"
+def refuse_empty_blocks(overlay: Mapping[str, Any]) -> None:
+    """Refuse ``{}`` where the config has no block, because Snakemake would keep the default.
+
+    Parameters
+    ----------
+    overlay : mapping
+        What ``--configfile`` and ``--config`` say, before ``config.yaml`` is read.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the keys.
+    """
+    keys = list(_find_empty_blocks(overlay, Config().model_dump()))
+    if keys:
+        raise _list_mistakes([f"  {key}: cannot be empty (value {{}})" for key in keys])
+
+
+def _find_empty_blocks(overlay: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+    for key, default in defaults.items():
+        value = overlay.get(key)
+        if isinstance(default, Mapping) and isinstance(value, Mapping):
+            yield from (f"{key}.{below}" for below in _find_empty_blocks(value, default))
+        elif value == {}:
+            yield key
+
+
+def _list_mistakes(lines: Sequence[str]) -> EmotraceError:
+    shown = list(lines[:MOST_MISTAKES])
+    if len(lines) > MOST_MISTAKES:
+        shown.append(f"  and {len(lines) - MOST_MISTAKES} more mistakes")
+    return EmotraceError(
+        "\n".join(["the config is not valid:", *shown]), hint="config.yaml explains every key"
+    )
+
+
+def _refuse(below: Below, name: str, valid: Iterable[str], kind: str) -> NoReturn:
+    raise _make_error(below, f"{shorten(name)} is no {kind}; {suggest(name, valid)}")
+
+
+def _make_error(below: Below, message: str) -> PydanticCustomError:
     # The message goes in as a value, because pydantic reads braces in a template.
-    raise PydanticCustomError("unknown", "{message}", {"message": message, "below": list(below)})
+    return PydanticCustomError("unknown", "{message}", {"message": message, "below": list(below)})
 
 
 BLOCKS: dict[str, type[Settings]] = {
@@ -409,6 +516,15 @@ BLOCKS: dict[str, type[Settings]] = {
 """The block behind each key, and behind each kind of corpus."""
 
 
+WORDS = {
+    "dict_type": "expected a block of keys",
+    "int_parsing_size": "expected a smaller number",
+    "model_attributes_type": "expected a block of keys",
+    "model_type": "expected a block of keys",
+}
+"""What some of pydantic's errors mean, by their types."""
+
+
 def _describe(detail: Mapping[str, Any]) -> str:
     path = list(detail["loc"])
     if path[:1] == ["corpus"]:
@@ -417,17 +533,20 @@ def _describe(detail: Mapping[str, Any]) -> str:
         kind = "features.overrides"
     else:
         kind = path[0] if len(path) > 1 else ""
-    path += detail.get("ctx", {}).get("below", [])
-    key = ".".join(str(part) for part in path)
+    context = detail.get("ctx", {})
+    path += context.get("below", [])
+    key = ".".join(shorten(str(part))[1:-1] for part in path)
+    found = shorten(detail["input"])
     if detail["type"] == "extra_forbidden":
         valid = BLOCKS[kind].model_fields if kind in BLOCKS else Config.model_fields
-        return f"  {key}: no such key (value {detail['input']!r}); {suggest(str(path[-1]), valid)}"
+        return f"  {key}: no such key (value {found}); {suggest(str(path[-1]), valid)}"
     if detail["type"] == "union_tag_invalid":
-        tag = detail["ctx"]["tag"]
-        return f"  {key}.name: {tag!r} is no corpus; {suggest(tag, CORPORA)}"
+        tag = context["tag"]
+        return f"  {key}.name: {shorten(tag)} is no corpus; {suggest(tag, CORPORA)}"
     if detail["type"] in ("unknown", "repeated"):
         return f"  {key}: {detail['msg']}"
-    return f"  {key}: {detail['msg']} (value {detail['input']!r})"
+    message = WORDS.get(detail["type"], context.get("error", detail["msg"]))
+    return f"  {key}: {message} (value {found})"
 
 
 CORPORA = ("demo", "emomusic", "manifest")

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from emotrace.errors import EmotraceError
+from emotrace.paths import expand_path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -45,7 +46,7 @@ def explain_refusal(error: OSError, *written: str | Path) -> EmotraceError | Non
 
 
 def refuse_unwritable_folder() -> None:
-    """Refuse a working folder that takes no files, where Snakemake would end in a traceback.
+    """Refuse a working folder, or one for temporary files, where Snakemake ends in a traceback.
 
     Raises
     ------
@@ -54,18 +55,65 @@ def refuse_unwritable_folder() -> None:
     """
     for folder in filter(Path.is_dir, (Path.cwd(), Path.cwd() / "results")):
         try:
-            with tempfile.NamedTemporaryFile(dir=folder) as file:
-                file.write(bytes(LEAST_ROOM))
+            _try_writing(folder)
         except OSError as error:
             # Snakemake's own log is lost with it, about which `logging` would print a page.
             logging.raiseExceptions = False
-            error.filename = str(folder)
             raise explain_refusal(error) or error from None
+    try:
+        _try_writing(_find_temporary_folder())
+    except OSError as error:
+        # Where it may not be written to or is not there, others are tried.
+        if error.errno in FULL:
+            raise explain_refusal(error) from None
+
+
+def _try_writing(folder: Path) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(bytes(LEAST_ROOM))
+    except OSError as error:
+        error.filename = str(folder)
+        raise
+
+
+def _find_temporary_folder() -> Path:
+    """Return the folder of TMPDIR even if it is full, unlike `tempfile`."""
+    try:
+        return Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
+    except FileNotFoundError:  # no folder of this machine takes any
+        return Path.cwd()
+
+
+def refuse_unusable_store(store: str) -> None:
+    """Refuse a store that neither is a folder nor can become one.
+
+    Parameters
+    ----------
+    store : str
+        The config's key ``store``.
+
+    Raises
+    ------
+    EmotraceError
+        Naming what is in the way.
+    """
+    hint = "name a folder under store in the config"
+    root = expand_path(store).absolute()
+    try:
+        os.lstat(root)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise EmotraceError(f"store: {root}: {error.strerror}", hint=hint) from None
+    nearest = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise EmotraceError(f"store: {nearest} is not a folder", hint=hint)
 
 
 def _measure_room() -> str:
     """Say how much is free on each disk that jobs write to, besides the store's."""
-    folders = map(os.path.realpath, (tempfile.gettempdir(), "results", "."))
+    folders = map(os.path.realpath, (_find_temporary_folder(), "results", "."))
     disks = {os.stat(folder).st_dev: folder for folder in folders if os.path.isdir(folder)}
     free = sorted((shutil.disk_usage(folder).free, folder) for folder in disks.values())
     return ", ".join(f"{size / 1e6:.1f} MB in {folder}" for size, folder in free)

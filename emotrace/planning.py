@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import re
@@ -75,6 +76,14 @@ def refuse_unknown_clips(settings: Config) -> None:
             "\n".join(["the config is not valid:", *lines]),
             hint="figures.clips: [] lets emotrace choose",
         )
+
+
+def name_user() -> None:
+    """Give a user without a name one, as in many containers, for Snakemake asks for it."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())
 
 
 def plan_run(settings: Config) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from emotrace.errors import EmotraceError
+from emotrace.paths import expand_path
 
 FOLDER_NAME = "folder"
 """File among the claims of a working folder that holds its path."""
@@ -80,8 +81,16 @@ def open_store(path: str) -> Store:
     ----------
     path : str
         The config's key ``store``; relative to the working folder.
+
+    Raises
+    ------
+    EmotraceError
+        If there can be no such path.
     """
-    return Store(Path(path).expanduser().absolute(), Path.cwd())
+    try:
+        return Store(expand_path(path).absolute(), Path.cwd())
+    except ValueError as error:
+        raise EmotraceError(f"store: {error}", hint="name another folder") from None
 
 
 def digest_identity(identity: Mapping[str, Any]) -> str:

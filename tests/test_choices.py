@@ -125,6 +125,15 @@ def test_the_best_row_is_that_of_the_highest_validation_r2() -> None:
     assert choose_best(metrics)["validation_r2"] == np.max(metrics["validation_r2"])
 
 
+def test_where_no_model_has_a_validation_r2_the_lowest_loss_decides() -> None:
+    metrics = make_metrics()
+    metrics = metrics.assign(validation_loss=1 - metrics["validation_r2"], validation_r2=np.nan)
+    assert choose(metrics=metrics)["best"] == {"arousal": "AT_8", "valence": "AT_8_8"}
+    # One loss says nothing where another row has an R2.
+    metrics.loc[metrics["model"] == "AT_16", "validation_r2"] = -3.0
+    assert choose(metrics=metrics)["best"] == dict.fromkeys(TARGETS, "AT_16")
+
+
 @pytest.mark.parametrize(
     ("trained", "keys"),
     [

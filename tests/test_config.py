@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import math
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,12 @@ import jsonschema
 import pytest
 import yaml
 
-from emotrace.config import Config, load_config
+from emotrace.config import Config, load_config, refuse_empty_blocks
 from emotrace.config_files import render_schema, render_yaml
 from emotrace.errors import EmotraceError
+from emotrace.planning import name_user
+
+MANIFEST: dict[str, Any] = {"name": "manifest", "clips": "c.csv", "annotations": "a.csv"}
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = yaml.safe_load((ROOT / "config.schema.json").read_text(encoding="utf-8"))
@@ -92,12 +99,91 @@ def test_experiments_are_valid(path: Path) -> None:
             {"features": {"overrides": {"compare": {"window": 1}}}},
             "features.overrides.compare.window: no such key (value 1); did you mean window_s?",
         ),
+        *(
+            ({"runs": [{"feature_sets": ["compare"], "models": [model]}]}, expected)
+            for model, expected in {
+                "LSTM_99999": "sizes of LSTM are at most 4096; did you mean LSTM_4096?",
+                "Transformer_999": "sizes of Transformer are at most 8; did you mean Transformer_8",
+                "Transformer_2_3": "Transformer takes one size; did you mean Transformer_2?",
+                "AT" + 9 * "_1": "AT takes at most 8 sizes; did you mean AT_1_1_1_1_1_1_1_1?",
+                "LSTM_²": "'LSTM_²' is no model: sizes are whole numbers from 1 on",
+                "LSTM_1٣": "'LSTM_1٣' is no model: sizes are whole numbers from 1 on",
+                "LSTM_064": "without leading zeros; did you mean LSTM_64?",
+                "LSTM_" + 5000 * "9": "sizes of LSTM are at most 4096; ",
+            }.items()
+        ),
+        ({"training": {"learning_rate": math.inf}}, "should be a finite number (value inf)"),
+        ({"training": {"weight_decay": math.nan}}, "should be a finite number (value nan)"),
+        ({"training": {"batch_size": 1e20}}, "training.batch_size: expected a smaller number"),
+        ({"evaluation": {"bootstrap_samples": 10**9}}, "less than or equal to 10000 (value 10000"),
+        ({"corpus": {"name": "emomusic", "offset_s": 1e200}}, "corpus.offset_s: Input should be"),
+        (
+            {"corpus": MANIFEST | {"annotation_scale": [0, math.inf]}},
+            "corpus.annotation_scale.1: Input should",
+        ),
+        (
+            {"corpus": MANIFEST | {"annotation_scale": [0, 5e-324]}},
+            "annotation_scale must span at least 0.001",
+        ),
+        ({"figures": {"clips": [str(number) for number in range(230)]}}, "at most 6 items"),
+        ({"dask_cluster": "tls://"}, "dask_cluster: expected local, slurm or an address such as"),
+        ({"dask_cluster": "tcp://host:99999"}, "dask_cluster: expected local, slurm or an addre"),
+        ({"store": "~nosuchuser/x"}, "store: the home folder of nosuchuser is not known; write"),
+        ({"store": "a\0b"}, r"store: a path cannot hold the character NUL (value 'a\x00b')"),
+        (
+            {"corpus": {"name": "emomusic", "path": "~nosuchuser/x"}},
+            "corpus.path: the home folder of nosuchuser is not known",
+        ),
     ],
 )
 def test_refusal_names_key_value_and_nearest(raw: dict[str, Any], expected: str) -> None:
     with pytest.raises(EmotraceError) as refused:
         load_config(raw)
     assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key"),
+    [
+        ({"runs": {}}, "runs"),
+        ({"seeds": {}}, "seeds"),
+        ({"evaluation": {"bootstrap_samples": {}}}, "evaluation.bootstrap_samples"),
+    ],
+)
+def test_an_empty_block_in_place_of_a_value_is_not_taken_for_the_default(
+    overlay: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(EmotraceError, match=rf"  {key}: cannot be empty \(value {{}}\)\nhint: "):
+        refuse_empty_blocks(overlay)
+    # Where a block stands, an empty one changes nothing.
+    refuse_empty_blocks({"overrides": {}, "training": {}, "corpus": {"annotation_scale": [1, 9]}})
+
+
+def test_every_number_has_a_lowest_and_a_highest_value() -> None:
+    def list_numbers(field: Any) -> Iterator[dict[str, Any]]:
+        if isinstance(field, dict):
+            if field.get("type") in ("number", "integer"):
+                yield field
+            field = list(field.values())
+        if isinstance(field, list):
+            yield from (number for value in field for number in list_numbers(value))
+
+    numbers = list(list_numbers(SCHEMA))
+    assert len(numbers) > 20
+    for number in numbers:
+        assert "minimum" in number or "exclusiveMinimum" in number, number
+        assert "maximum" in number or "exclusiveMaximum" in number, number
+
+
+def test_a_message_repeats_little_of_a_value_however_large_it_is() -> None:
+    nested: Any = "x"
+    for _ in range(15):  # as YAML's aliases do
+        nested = [nested, nested]
+    wrong = {f"key {number}": nested for number in range(200)} | {"n" * 9000: 0xF**5000}
+    with pytest.raises(EmotraceError) as refused:
+        load_config(wrong)
+    assert len(str(refused.value)) < 6000
+    assert "and 181 more mistakes" in str(refused.value)
 
 
 def test_all_errors_are_listed_at_once() -> None:
@@ -135,6 +221,17 @@ def test_a_feature_set_may_have_a_window_of_its_own() -> None:
     config = load_config({"features": {"hop_s": 0.25, "overrides": {"compare": {"window_s": 1}}}})
     assert config.frames_of("compare") == {"window_s": 1.0, "hop_s": 0.25}
     assert config.frames_of("chroma") == {"window_s": 0.5, "hop_s": 0.25}
+
+
+def test_a_user_without_a_name_gets_one_for_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", fail)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    name_user()
+    assert getpass.getuser() == str(os.getuid())
 
 
 def test_planning_imports_nothing_heavy() -> None:

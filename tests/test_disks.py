@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from emotrace.disks import refuse_unusable_store
 from emotrace.errors import EmotraceError
 from emotrace.jobs import run_job
 from emotrace.training import checkpoint
@@ -134,6 +135,30 @@ def test_a_folder_that_takes_no_files_is_refused_before_any_job(
     assert refused.returncode != 0
     assert_clear(refused.stdout + refused.stderr, disk, reason)
     assert {path.name for path in disk.iterdir()} <= {"filling", ".snakemake"}
+
+
+def test_a_full_folder_for_temporary_files_is_refused_before_any_job(
+    mount: Mount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = mount("temporary")
+    leave_room(disk, 0)
+    monkeypatch.setenv("TMPDIR", str(disk))
+    refused = run_snakemake(tmp_path / "run", "tables", "--dry-run", config=EXPERIMENT)
+    assert refused.returncode != 0
+    assert_clear(refused.stdout + refused.stderr, disk, FULL)
+
+
+@pytest.mark.parametrize("store", ["file", "file/below", "to nowhere", 300 * "a"])
+def test_a_store_that_cannot_be_a_folder_is_refused(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("to nowhere").symlink_to("nowhere")
+    with pytest.raises(EmotraceError, match=r"^store: /.*(not a folder|too long)\nhint: "):
+        refuse_unusable_store(store)
+    for usable in ("new/folder", ".", str(tmp_path)):
+        refuse_unusable_store(usable)
 
 
 JOB = """

@@ -6,19 +6,23 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
-from emotrace.training import fold, job
+from emotrace.training import checkpoint, fold, job
 from emotrace.training.fold import Fit, FoldData
 from emotrace.training.protocols import make_folds
 from emotrace.training.sequences import Sequences
+from emotrace.training.store import read_fit, write_fit
 from tests.training import lengthen_padding, list_entries, make_corpus, read_run, train
 
 
@@ -167,6 +171,78 @@ def test_a_damaged_fit_is_made_again(
     train(tmp_path / "again", make_corpus(), seeds=(1, 2), store=store)
     assert len(fits) == 1
     assert read_run(tmp_path / "again") == read_run(trained)
+
+
+def test_fits_that_diverge_are_named_and_the_others_are_kept(
+    tmp_path: Path, fits: list[tuple[str, int]]
+) -> None:
+    sequences, clips = make_corpus()
+    sequences.labels[..., TARGETS.index("arousal")] *= 1e30  # its square is more than float32 holds
+    for made in (12, 6):  # the second time, the other target's fits are there
+        fits.clear()
+        with pytest.raises(EmotraceError) as refused:
+            train(tmp_path, (sequences, clips), protocol="artist", seeds=(1, 2), name="LSTM_2")
+        assert len(fits) == made
+        said, hint = str(refused.value).split("\nhint: ")
+        assert said.splitlines() == ["LSTM_2 on made_up: fits that diverged:"] + [
+            f"  seed {seed}, fold {number}, arousal: in epoch 1, the training loss is inf"
+            for seed in (1, 2)
+            for number in range(3)
+        ]
+        assert "learning_rate" in hint and "overrides: {LSTM_2: " in hint
+        assert len(list_entries(tmp_path / "store")) == 6
+        assert not (tmp_path / "predictions.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["LSTM_4", "AT_4", "Transformer_1"])
+def test_a_fit_that_takes_too_large_steps_leaves_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)
+    with pytest.raises(EmotraceError, match=r"arousal: in epoch \d+, the \w+ loss is (inf|nan)\n"):
+        train(tmp_path, make_corpus(), name=name, learning_rate=300.0, max_epochs=40)
+    assert list_entries(tmp_path / "store") == []
+
+
+def test_a_prediction_that_is_no_number_is_not_kept(tmp_path: Path) -> None:
+    sequences, clips = make_corpus()
+    tested, *_ = sequences.find_clips(clips.loc[clips["split"] == "evaluation", "clip_id"])
+    sequences.features[tested, 0, 0] = float("nan")
+    with pytest.raises(EmotraceError, match="valence: in epoch 2, a prediction of the tested clip"):
+        train(tmp_path, (sequences, clips), learning_rate=0.01)
+    assert list_entries(tmp_path / "store") == []
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("history", "fit_loss"),
+        ("history", "validation_loss"),
+        ("predictions", "prediction"),
+    ],
+)
+def test_a_fit_that_was_kept_though_it_diverged_is_made_again(
+    trained: Path,
+    store: Path,
+    tmp_path: Path,
+    fits: list[tuple[str, int]],
+    table: str,
+    column: str,
+) -> None:
+    entry = list_entries(store)[0]
+    fit = read_fit(entry)
+    shutil.rmtree(entry)
+    write_fit(entry, replace(fit, **{table: spoil(getattr(fit, table), column)}))
+    train(tmp_path / "again", make_corpus(), seeds=(1, 2), store=store)
+    assert len(fits) == 1
+    assert read_run(tmp_path / "again") == read_run(trained)
+
+
+def spoil(table: pa.Table, column: str) -> pa.Table:
+    """Make the last value of a column infinite."""
+    is_last = pa.array([row == len(table) - 1 for row in range(len(table))])
+    values = pc.if_else(is_last, pa.scalar(float("inf"), table[column].type), table[column])
+    return table.set_column(table.column_names.index(column), column, values)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(

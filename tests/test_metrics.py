@@ -28,7 +28,10 @@ from emotrace.evaluation.scores import (
     summarise_references,
     summarise_runs,
 )
+from emotrace.evaluation.validation import read_validation
 from emotrace.models import list_families
+from emotrace.training.protocols import make_folds
+from tests.training import make_corpus, train
 
 N_CLIPS = 12
 
@@ -317,6 +320,21 @@ def test_validation_r2_is_that_of_the_epochs_that_were_kept(
     assert row["validation_r2"] == pytest.approx(KEPT[target])
 
 
+def test_a_validation_part_without_r2_does_not_count_and_is_told_by_its_loss(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "AT_64")
+    history = pd.read_parquet(tmp_path / "AT_64/history.parquet")
+    is_constant = (history["target"] == "arousal") | (history["fold"] == 1)
+    history.assign(validation_r2=history["validation_r2"].mask(is_constant)).to_parquet(
+        tmp_path / "AT_64/history.parquet"
+    )
+    found = read_validation(tmp_path / "AT_64/history.parquet")
+    assert np.isnan(found["arousal"]["validation_r2"])
+    assert found["arousal"]["validation_loss"] == pytest.approx((0.2 + 0.1) / 2)
+    assert found["valence"] == pytest.approx({"validation_r2": 0.1, "validation_loss": 0.55})
+
+
 def test_rows_say_what_was_scored(metrics: pd.DataFrame) -> None:
     assert metrics["target"].tolist() == list(TARGETS)
     expected = {
@@ -332,3 +350,35 @@ def test_rows_say_what_was_scored(metrics: pd.DataFrame) -> None:
     }
     for row in metrics[list(expected)].to_dict("records"):
         assert row == expected
+
+
+def test_a_corpus_whose_validation_labels_never_vary_is_evaluated(tmp_path: Path) -> None:
+    sequences, clips = make_corpus(32)
+    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
+    sequences.labels[sequences.find_clips(fold.validation)] = 0.1
+    models = ("LSTM_2", "AT_2")
+    for model in models:
+        train(tmp_path / model, (sequences, clips), name=model)
+    frames = sequences.valid
+    annotations = pd.DataFrame(
+        {
+            "clip_id": np.repeat(sequences.clip_ids, frames.sum(axis=1)),
+            "time_s": sequences.times[frames],
+            **dict(zip(TARGETS, sequences.labels[frames].T.astype(float), strict=True)),
+            **{f"{target}_std": np.nan for target in TARGETS},
+        }
+    )
+    found = summarise_runs({("made_up", model): tmp_path / model for model in models}, annotations)
+    metrics = score_runs(
+        found, {"made_up": 6}, experiment="made up", protocol="official", n_samples=20
+    )
+    assert metrics["validation_r2"].isna().all()
+    groups = score_groups(
+        found, metrics, {"made_up": clips.set_index("clip_id")[["artist"]]}, n_samples=20
+    )
+    chosen = metrics.loc[metrics.groupby("target")["validation_loss"].idxmin()]
+    assert groups.groupby("target")["model"].unique().map(list).tolist() == [
+        [model] for model in chosen["model"]
+    ]
+    choices = compare_runs(found, metrics, n_samples=20).query("question == 'choice'")
+    assert choices["model"].tolist() == chosen["model"].tolist()

@@ -129,6 +129,19 @@ def list_values(cells: list[object]) -> list[float]:
     return [cell.value for cell in cells if isinstance(cell, Score)]
 
 
+def test_a_validation_part_without_r2_shows_a_dash_and_chooses_by_the_lowest_error() -> None:
+    metrics = make_metrics(RUNS).assign(validation_r2=np.nan)
+    models = metrics["kind"] == "model"
+    is_lowest = models & (metrics["model"] == "AT_300") & (metrics["feature_set"] == "compare")
+    metrics["validation_loss"] = np.where(models, np.where(is_lowest, 0.03, 0.05), np.nan)
+    table, *_ = build_tables(replace(make_evaluation(RUNS), metrics=metrics), DEMO)
+    ((name, *_, last),) = find_rows(table, "chosen")
+    assert name.startswith("AT_300") and np.isnan(last.value)
+    assert "lowest error on the inner validation part, whose labels never vary" in table.caption
+    printed = render_latex([table], "")
+    assert r"$\pm$ .01 & -- \\" in printed and "nan" not in printed
+
+
 def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2() -> None:
     found = make_evaluation(RUNS)
     for target in TARGETS:

@@ -129,6 +129,17 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
     )
 
 
+@pytest.mark.parametrize("label", [0.0, 0.1, -0.7])
+def test_labels_that_never_vary_give_the_validation_part_no_r2(label: float) -> None:
+    fit, validation = make_part(20, seed=0), make_part(7, seed=1, length=9)
+    validation.labels[:] = label
+    fitted = fit_model("LSTM_4", fit, validation, make_settings(), seed=1)
+    assert all(np.isnan(epoch["validation_r2"]) for epoch in fitted.history)
+    predicted, _ = predict(fitted.model, validation)
+    expected = ((predicted - label) ** 2).mean().item()
+    assert fitted.best["validation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["LSTM_16", "AT_16", "BAT_16"])
 def test_a_planted_rule_is_learnt_and_shuffled_labels_are_not(name: str) -> None:
     fit, validation, test = (make_part(n, seed=seed) for seed, n in enumerate((60, 30, 30)))

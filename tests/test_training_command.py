@@ -158,6 +158,8 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
     ("arguments", "expected"),
     [
         (["LTSM_4", *PLAIN[1:]], "argument model: 'LTSM_4' is no model; did you mean LSTM_4?"),
+        (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is no model: sizes are whole numbers"),
+        (["AT_9999", *PLAIN[1:]], "sizes of AT are at most 4096; did you mean AT_4096?"),
         (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: there is no such file"),
         (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: cannot be read as a table"),
         (["AT_2", "annotations.parquet", *PLAIN[2:]], "annotations.parquet: is no feature table"),
@@ -171,6 +173,9 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
         ([*PLAIN, "--folds", "1"], "argument --folds: 1 is not at least 2"),
         ([*PLAIN, "--dropout", "1"], "argument --dropout: 1 is not below 1"),
         ([*PLAIN, "--learning-rate", "nan"], "argument --learning-rate: nan is not above 0"),
+        ([*PLAIN, "--learning-rate", "inf"], "argument --learning-rate: inf is not at most 1000"),
+        ([*PLAIN, "--batch-size", "9" * 5000], "argument --batch-size: '9999"),
+        ([*PLAIN, "--store", "~nosuchuser/x"], "store: the home folder of nosuchuser is not known"),
         ([*PLAIN, "--max-epochs", "2.5"], "argument --max-epochs: '2.5' is no integer"),
         ([*PLAIN, "--seeds", "1", "-1"], "argument --seeds: -1 is not at least 0"),
         ([*PLAIN, "--threads", "0"], "argument --threads: 0 is not at least 1"),

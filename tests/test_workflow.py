@@ -224,7 +224,14 @@ def test_workflow_is_lint_clean() -> None:
     [
         ({"figures": {"clips": ["demo_1", "demo_07"]}}, "'demo_1' is no clip of the corpus demo"),
         ({"corpus": {"name": "emomusic", "path": "nowhere"}}, "corpus.path: there is no /"),
+        ({"corpus": {"name": "emomusic", "path": "/dev/null"}}, "/dev/null is not a folder"),
+        (
+            {"corpus": {"name": "manifest", "clips": "/tmp", "annotations": "/tmp"}},
+            "corpus.clips: /tmp is not a file",
+        ),
         ({"seds": [1]}, "seds: no such key (value [1]); did you mean seeds?"),
+        ({"runs": {}}, "runs: cannot be empty (value {})"),
+        ({"store": "/dev/null"}, "store: /dev/null is not a folder"),
     ],
 )
 def test_wrong_config_is_refused_before_any_job(

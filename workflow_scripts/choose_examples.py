@@ -16,9 +16,9 @@ def main() -> None:
     params, inputs = snakemake.params, snakemake.input
     tested = pd.read_parquet(inputs.predictions, columns=["clip_id"])["clip_id"].unique()
     validation = [
-        {"model": file.parent.name, "target": target, "validation_r2": r2}
+        {"model": file.parent.name, "target": target, **scores}
         for file in map(Path, inputs.history)
-        for target, r2 in read_validation(file).items()
+        for target, scores in read_validation(file).items()
     ]
     examples = choose_examples(
         pd.DataFrame(validation),

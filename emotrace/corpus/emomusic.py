@@ -220,7 +220,8 @@ def _choose_annotations(folder: Path, annotations: Path | None) -> Path:
 
 
 def _order_song(song: str) -> tuple[int, str]:
-    return (int(song) if song.isdecimal() else sys.maxsize, song)
+    # Python refuses to read numbers of thousands of digits.
+    return (int(song) if song.isdecimal() and len(song) < 10 else sys.maxsize, song)
 
 
 def _find_folder(unpacked: Path, pattern: str, *, archive: str) -> Path:
@@ -265,7 +266,7 @@ def _read_matrix(table: TextTable, songs: list[str]) -> np.ndarray:
 
 def _list_times(table: TextTable) -> dict[str, float]:
     """Return the columns named ``sample_15000ms`` and the like, with their times in seconds."""
-    matches = (re.fullmatch(r"sample_(\d+)ms", name) for name in table.columns)
+    matches = (re.fullmatch(r"sample_(\d{1,9})ms", name) for name in table.columns)
     times = {match[0]: int(match[1]) / 1000 for match in matches if match}
     if not times:
         raise EmotraceError(

@@ -84,7 +84,8 @@ def digest_listing(corpus: Mapping[str, Any]) -> str:
         return "made by the workflow"
     listed = list_files(corpus)
     if LISTING.exists() and _are_those_examined(listed):
-        return LISTING.read_text(encoding="utf-8").strip()
+        # A damaged digest is another one, which has the audio examined again.
+        return LISTING.read_text(encoding="utf-8", errors="replace").strip()
     # Of the files alone: Snakemake asks again when it has removed the outputs of last time.
     return hashlib.sha256(repr([tuple(file) for file in listed]).encode()).hexdigest()
 
@@ -154,5 +155,5 @@ def _read_examined() -> list[tuple[ListedFile, str]]:
                 )
                 for row in csv.DictReader(file)
             ]
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
+    except (FileNotFoundError, KeyError, TypeError, ValueError, csv.Error):
         return []

@@ -5,6 +5,8 @@ This module imports nothing heavy: the workflow asks it while it plans.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,15 +193,34 @@ def _locate_table(corpus: Mapping[str, Any], key: str) -> Path:
 
 def _find_annotations(corpus: Mapping[str, Any]) -> Path:
     if corpus["annotations"] is not None:
-        return _require(Path(corpus["annotations"]).expanduser(), "corpus.annotations")
-    folder = _require(Path(corpus["path"]).expanduser(), "corpus.path")
-    return _require(folder / "annotations", "corpus.annotations")
+        folder = Path(corpus["annotations"]).expanduser()
+        return _require(folder, "corpus.annotations", is_folder=True)
+    folder = _require(Path(corpus["path"]).expanduser(), "corpus.path", is_folder=True)
+    return _require(folder / "annotations", "corpus.annotations", is_folder=True)
 
 
-def _require(path: Path, key: str) -> Path:
-    if not path.exists():
+def _require(path: Path, key: str, *, is_folder: bool = False) -> Path:
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         raise EmotraceError(
             f"{key}: there is no {path.absolute()}",
             hint="relative paths start at the working directory of the run (--directory)",
+        ) from None
+    except OSError as error:
+        raise EmotraceError(
+            f"{key}: {path.absolute()} cannot be read ({error.strerror})",
+            hint="check the path in the config",
+        ) from None
+    # A pipe or a device would keep the run waiting for ever.
+    if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
+        raise EmotraceError(
+            f"{key}: {path.absolute()} is not a {'folder' if is_folder else 'file'}",
+            hint="check the path in the config",
+        )
+    if not os.access(path, os.R_OK):
+        raise EmotraceError(
+            f"{key}: {path.absolute()} may not be read",
+            hint="let its owner give you the right to read it",
         )
     return path

@@ -15,6 +15,9 @@ from emotrace.errors import EmotraceError
 MISSING = ("", "NA")
 """Cells that mean "no value known", besides NaN in any case."""
 
+LARGEST = 1e9
+"""Magnitude of numbers that must be there, which are times in seconds."""
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -64,8 +67,8 @@ class TextTable:
         column : str
             Name of the column.
         required : bool, default False
-            Whether each cell must hold a finite number; else an empty cell, NA
-            and NaN become NaN.
+            Whether each cell must hold a number, of a magnitude up to `LARGEST`; else an
+            empty cell, NA and NaN become NaN.
 
         Raises
         ------
@@ -76,12 +79,13 @@ class TextTable:
         for line, text in zip(self.lines, self.read_texts(column), strict=True):
             try:
                 number = math.nan if text in MISSING else float(text)
-                if required and not math.isfinite(number):
+                if required and not abs(number) <= LARGEST:  # nor is nan
                     raise ValueError
             except ValueError:
+                bounds = f" between -{LARGEST:g} and {LARGEST:g}" if required else ""
                 raise EmotraceError(
                     f"{self.path}, line {line}, column '{column}': found '{text}', "
-                    "expected a number",
+                    f"expected a number{bounds}",
                     hint="write numbers with a decimal point, such as -0.25",
                 ) from None
             numbers.append(number)

@@ -30,7 +30,8 @@ def choose_examples(
     Parameters
     ----------
     validation : pandas.DataFrame
-        ``model``, ``target``, ``validation_r2`` of the models of `feature_set`.
+        ``model``, ``target``, ``validation_r2`` and ``validation_loss`` of the models of
+        `feature_set`.
     annotations : pandas.DataFrame
         The corpus's annotations.
     tested : sequence of str

@@ -51,15 +51,15 @@ class Summary:
         Of each seed alone; none for a reference, which has no seed.
     shuffled : pandas.DataFrame, optional
         Of the average of what the seeds predict with shuffled attention.
-    validation_r2 : float
-        Mean over folds and seeds of the best epoch's R2 on the inner validation part.
+    validation : mapping of str to float
+        See `emotrace.evaluation.validation.read_validation`; empty for a reference.
     """
 
     kind: str
     clips: pd.DataFrame
     seeds: list[pd.DataFrame] = field(default_factory=list)
     shuffled: pd.DataFrame | None = None
-    validation_r2: float = float("nan")
+    validation: Mapping[str, float] = field(default_factory=dict)
 
 
 def summarise_runs(
@@ -85,7 +85,7 @@ def summarise_runs(
                 clips=summarise_clips(_average(part, "prediction")),
                 seeds=[summarise_clips(seed) for _, seed in part.groupby("seed")],
                 shuffled=summarise_clips(_average(part, SHUFFLED)) if shuffled else None,
-                validation_r2=validation[target],
+                validation=validation[target],
             )
     return summaries
 
@@ -157,7 +157,8 @@ def score_runs(
                 **score_with_intervals(summary.clips, n_samples),
                 **score_seeds(summary.seeds),
                 "constant_clips": int(summary.clips["constant"].sum()),
-                "validation_r2": summary.validation_r2,
+                "validation_r2": summary.validation.get("validation_r2", float("nan")),
+                "validation_loss": summary.validation.get("validation_loss", float("nan")),
             }
         )
     return pd.DataFrame(rows)

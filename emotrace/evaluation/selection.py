@@ -28,7 +28,7 @@ from emotrace.evaluation.table import (
     Table,
     show_scores,
 )
-from emotrace.evaluation.validation import choose_best
+from emotrace.evaluation.validation import choose_best, has_validation_r2
 
 REFERENCES = {
     "Mean": "Mean label",
@@ -50,7 +50,7 @@ def build_selection_table(found: Evaluation, target: str, about: Circumstances) 
     table = Table(
         label=f"model-selection-{target}",
         caption=f"Model selection, {target}: all models on {about.feature_set}. Bold: the chosen "
-        f"one, with the highest R2 on {_name_choice(rows)} (Validation). Best: better than all "
+        f"one, with the {_name_choice(rows)}. Best: better than all "
         "others on the tested songs; tie: not told from the chosen one. One seed: R2, mean and "
         "standard deviation.",
         header=["Model", "R2", "tau", "MAE", "One seed", "Validation"],
@@ -135,9 +135,11 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
 
 
 def _name_choice(rows: pd.DataFrame) -> str:
-    if (rows["protocol"] == "paper").all():
-        return "the tested songs themselves, as published"
-    return "the inner validation part"
+    is_paper = (rows["protocol"] == "paper").all()
+    part = "the tested songs themselves, as published" if is_paper else "the inner validation part"
+    if has_validation_r2(rows):
+        return f"highest R2 on {part} (Validation)"
+    return f"lowest error on {part}, whose labels never vary (no R2)"
 
 
 def _find_standing(comparisons: pd.DataFrame) -> dict[str, str]:

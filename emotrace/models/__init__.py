@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+MOST_UNITS = 4096
+"""Units of a layer; the paper's largest has 2048."""
+
+MOST_LAYERS = 8
+"""Layers of a model; the paper's largest has four."""
+
+
 def list_families() -> list[str]:
     """Return the names of all model families, the capitalised files of this folder."""
     return sorted(file.stem for file in Path(__file__).parent.glob("[A-Z]*.py"))
@@ -47,15 +54,27 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     Raises
     ------
     ValueError
-        If the name is not a family followed by sizes.
+        If the name is not a family followed by sizes that can be trained.
     """
     family, *numbers = name.split("_")
-    well_formed = all(re.fullmatch(r"[1-9]\d{0,4}", number) for number in numbers)
-    # A Transformer has a number of layers and no other size.
-    too_many = family == "Transformer" and len(numbers) > 1
-    if family not in list_families() or not numbers or not well_formed or too_many:
+    if family not in list_families() or not numbers:
         raise ValueError(f"{name} is not a family followed by sizes, as in AT_64")
+    if not all(re.fullmatch("[1-9][0-9]*", number) for number in numbers):
+        raise ValueError("sizes are whole numbers from 1 on, without leading zeros")
+    largest, longest = limit_sizes(family)
+    if len(numbers) > longest:
+        most = "one size" if longest == 1 else f"at most {longest} sizes"
+        raise ValueError(f"{family} takes {most}")
+    # Python refuses to read numbers of thousands of digits.
+    if any(len(number) > len(str(largest)) or int(number) > largest for number in numbers):
+        raise ValueError(f"sizes of {family} are at most {largest}")
     return family, tuple(int(number) for number in numbers)
+
+
+def limit_sizes(family: str) -> tuple[int, int]:
+    """Return the largest size of a family and the largest number of its sizes."""
+    # A Transformer has a number of layers and no other size.
+    return (MOST_LAYERS, 1) if family == "Transformer" else (MOST_UNITS, MOST_LAYERS)
 
 
 def build_model(name: str, n_features: int, *, dropout: float, feedback: bool) -> nn.Module:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from emotrace.errors import EmotraceError
 from emotrace.models import build_model
 from emotrace.models.layers import shuffle_attention
 
@@ -21,6 +22,25 @@ logger = logging.getLogger(__name__)
 
 PREDICTED_AT_ONCE = 64
 """Clips that are predicted together."""
+
+
+class DivergedError(EmotraceError):
+    """A fit has reached values that are not finite, so it is of no use.
+
+    Parameters
+    ----------
+    epoch : int
+        In which it was noticed.
+    what : str
+        What was found.
+    """
+
+    def __init__(self, epoch: int, what: str) -> None:
+        super().__init__(
+            f"the fit diverged in epoch {epoch}: {what}", hint="lower training.learning_rate"
+        )
+        self.epoch = epoch
+        self.what = what
 
 
 @dataclass
@@ -48,7 +68,8 @@ class Fitted:
     model : torch.nn.Module
         With the weights of the best epoch.
     history : list of dict
-        Per epoch ``epoch``, ``fit_loss``, ``validation_loss``, ``validation_r2``.
+        Per epoch ``epoch``, ``fit_loss``, ``validation_loss``, both finite, and
+        ``validation_r2``, nan where the labels of the validation part never vary.
     """
 
     model: nn.Module
@@ -90,6 +111,11 @@ def fit_model(
     Returns
     -------
     Fitted
+
+    Raises
+    ------
+    DivergedError
+        If a loss is not finite.
     """
     training = _Training(name, fit, settings, seed, n_pieces)
     if checkpoint and (state := checkpoint.load(training.device)):
@@ -214,6 +240,9 @@ class _Training:
         fit_loss = _run_epoch(model, fit, self.optimiser, batch_size, self.order, self.n_pieces)
         predictions = _predict_frames(model, validation, self.n_pieces)
         loss, r2 = _score(predictions, validation)
+        for name, value in (("the training loss", fit_loss), ("the validation loss", loss)):
+            if not math.isfinite(value):
+                raise DivergedError(epoch, f"{name} is {value}")
         history.append(
             {"epoch": epoch, "fit_loss": fit_loss, "validation_loss": loss, "validation_r2": r2}
         )
@@ -286,5 +315,7 @@ def _run_epoch(
 def _score(predictions: Tensor, part: Part) -> tuple[float, float]:
     labels = part.labels[part.valid]
     error = nn.functional.mse_loss(predictions[part.valid], labels).item()
-    variance = labels.var(correction=0).item()
+    # Rounding can give labels that are all equal a variance above 0.
+    is_constant = bool(labels.min() == labels.max())
+    variance = 0.0 if is_constant else labels.var(correction=0).item()
     return error, 1.0 - error / variance if variance > 0 else math.nan

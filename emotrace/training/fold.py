@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from emotrace import TARGETS
-from emotrace.training.fitting import Fitted, Part, fit_model, predict, predict_shuffled
+from emotrace.training.fitting import (
+    DivergedError,
+    Fitted,
+    Part,
+    fit_model,
+    predict,
+    predict_shuffled,
+)
 from emotrace.training.normalisation import Normalisation, fit_normalisation
 from emotrace.training.weights import pack_arrays
 
@@ -76,6 +83,16 @@ class Fit:
     attention: pa.Table
     history: pa.Table
     weights: bytes
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all losses and predictions are numbers; not so after a fit that diverged."""
+        columns = [
+            self.history["fit_loss"],
+            self.history["validation_loss"],
+            self.predictions["prediction"],
+        ]
+        return all(np.isfinite(column.to_numpy()).all() for column in columns)
 
 
 def prepare_device(threads: int) -> torch.device:
@@ -184,17 +201,32 @@ def run_fit(
     checkpoint : Checkpoint, optional
     n_pieces : int
         See `emotrace.training.fitting.fit_model` for both.
+
+    Raises
+    ------
+    DivergedError
+        If a loss or a prediction is not finite.
     """
     fit, validation, test = data.parts[target]
     fitted = fit_model(name, fit, validation, settings, seed, checkpoint, n_pieces)
     predictions, weights = predict(fitted.model, test, n_pieces)
     shuffled = predict_shuffled(fitted.model, test, seed, n_pieces)
+    _refuse_not_finite(fitted, predictions[test.valid], "prediction")
+    if not shuffled.isnan().all():  # a model without attention has none
+        _refuse_not_finite(fitted, shuffled[test.valid], "prediction with shuffled attention")
     return Fit(
         predictions=_tabulate_predictions(sequences, data.tests, predictions, shuffled),
         attention=_tabulate_attention(sequences, data.tests, weights),
         history=pa.Table.from_pandas(pd.DataFrame(fitted.history), preserve_index=False),
         weights=_pack_weights(fitted, data.normalisation, name),
     )
+
+
+def _refuse_not_finite(fitted: Fitted, predictions: Tensor, name: str) -> None:
+    wrong = predictions[~predictions.isfinite()]
+    if len(wrong):
+        found = f"a {name} of the tested clips is {wrong[0].item()}"
+        raise DivergedError(int(fitted.best["epoch"]), found)
 
 
 def _tabulate_predictions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from emotrace.provenance import digest_tables, refuse_changed_code
 from emotrace.store import Store, remove_entry
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.devices import claim_gpu, is_out_of_memory
+from emotrace.training.fitting import DivergedError
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.identity import list_code
 from emotrace.training.protocols import Fold, make_folds
@@ -67,6 +69,11 @@ class Planned:
     fold: Fold
     target: str
     entry: Path
+
+    @property
+    def name(self) -> str:
+        """What tells it apart, for messages."""
+        return f"seed {self.seed}, fold {self.fold.number}, {self.target}"
 
 
 def train_all(
@@ -115,7 +122,8 @@ def train_all(
     ------
     EmotraceError
         If the code was edited after the run was planned, the store cannot be read or
-        written to, or the GPU has too little memory.
+        written to, the GPU has too little memory, or fits diverged; those are named
+        when all others are made and kept.
     """
     fits = FitStore(store.root / "fits" / feature_set / identity["model"], identity, sequences)
     plan = [
@@ -127,7 +135,8 @@ def train_all(
     missing = [planned for planned in plan if not _is_kept(planned.entry)]
     if missing:
         with claim_gpu(gpu_slots):
-            _make_fits(missing, sequences, identity, threads)
+            diverged = _make_fits(missing, sequences, identity, threads)
+        _refuse_diverged(diverged, identity["model"], feature_set)
     logger.info(
         "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
     )
@@ -162,7 +171,9 @@ def _is_kept(entry: Path) -> bool:
 
 def _make_fits(
     missing: Sequence[Planned], sequences: Sequences, identity: Mapping[str, Any], threads: int
-) -> None:
+) -> list[str]:
+    """Make fits and keep them; return what is to be said of those that diverged."""
+    diverged: list[str] = []
     model, settings = identity["model"], identity["settings"]
     device = prepare_device(threads)
     fold: Fold | None = None
@@ -175,6 +186,11 @@ def _make_fits(
                 data = prepare_fold(sequences, fold, settings, device)
             started = time.monotonic()
             fit = _make_fit(planned, sequences, data, identity, checkpoint)
+        except DivergedError as error:
+            checkpoint.remove()
+            diverged.append(f"{planned.name}: in epoch {error.epoch}, {error.what}")
+            logger.warning("fit %d of %d diverged: %s", number, len(missing), diverged[-1])
+            continue
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -186,6 +202,7 @@ def _make_fits(
         write_fit(planned.entry, fit)
         checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
+    return diverged
 
 
 def _make_fit(
@@ -226,17 +243,23 @@ def _report(which: str, planned: Planned, fit: Fit, seconds: float) -> None:
     history = fit.history.to_pandas()
     best = history.loc[history["validation_loss"].idxmin()]
     logger.info(
-        "%s: seed %d, fold %d, %s: stopped after %d epochs, best is %d with inner validation "
-        "R2 %.3f, %.1f s",
+        "%s: %s: stopped after %d epochs, best is %d with inner validation R2 %s, %.1f s",
         which,
-        planned.seed,
-        planned.fold.number,
-        planned.target,
+        planned.name,
         len(history),
         best["epoch"],
-        best["validation_r2"],
+        "undefined" if math.isnan(best["validation_r2"]) else f"{best['validation_r2']:.3f}",
         seconds,
     )
+
+
+def _refuse_diverged(diverged: Sequence[str], model: str, feature_set: str) -> None:
+    if diverged:
+        raise EmotraceError(
+            "\n  ".join([f"{model} on {feature_set}: fits that diverged:", *diverged]),
+            hint="lower training.learning_rate in the config, or that of this model alone with "
+            f"overrides: {{{model}: {{learning_rate: ...}}}}; the other fits are kept",
+        )
 
 
 def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from emotrace.errors import EmotraceError
 from emotrace.models import parse_model_name
 from emotrace.provenance import ROOT
-from emotrace.suggestions import list_models_like, suggest
+from emotrace.suggestions import explain_model, shorten
 
 PROGRAM = "python -m emotrace.training"
 
@@ -155,7 +155,8 @@ def _make_reader(field: Mapping[str, Any]) -> Callable[[str], Any]:
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {field['type']}") from None
+            found = shorten(text)
+            raise argparse.ArgumentTypeError(f"{found} is no {field['type']}") from None
         for key, (holds, words) in BOUNDS.items():
             if key in field and not holds(value, field[key]):
                 raise argparse.ArgumentTypeError(f"{text} is not {words} {field[key]}")
@@ -168,6 +169,5 @@ def _read_model(name: str) -> str:
     try:
         parse_model_name(name)
     except ValueError:
-        nearest = suggest(name, list_models_like(name))
-        raise argparse.ArgumentTypeError(f"{name!r} is no model; {nearest}") from None
+        raise argparse.ArgumentTypeError(explain_model(name)) from None
     return name

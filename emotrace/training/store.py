@@ -90,7 +90,7 @@ def write_fit(folder: Path, fit: Fit) -> None:
 
 
 def read_fit(folder: Path) -> Fit | None:
-    """Return the fit of a folder, or None if it is not there or damaged.
+    """Return the fit of a folder, or None if it is not there, damaged or not finite.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def read_fit(folder: Path) -> Fit | None:
         if json.loads((folder / SUMS).read_text(encoding="utf-8")) != _digest_files(folder):
             return None
         tables = [pq.read_table(folder / f"{name}.parquet") for name in TABLES]
-        return Fit(*tables, (folder / WEIGHTS).read_bytes())
+        fit = Fit(*tables, (folder / WEIGHTS).read_bytes())
+        return fit if fit.is_finite else None
     except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
