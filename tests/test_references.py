@@ -50,6 +50,8 @@ def make_corpus() -> tuple[Sequences, pd.DataFrame]:
             "artist": [f"artist {number // 2}" for number in numbers],
             "genre": [GENRES[number % 3] for number in numbers],
             "split": np.where(numbers % 4, "development", "evaluation"),
+            "sha256": clip_ids,
+            "samples_sha256": clip_ids,
         }
     )
     return sequences, clips

@@ -18,8 +18,10 @@ from sklearn.svm import SVR
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
+from emotrace.spelling import fold_spelling
+from emotrace.training.groups import name_artists
 from emotrace.training.normalisation import fit_normalisation
-from emotrace.training.protocols import Fold, make_folds, name_artists
+from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
 
 LIMIT = 5.0
@@ -193,7 +195,7 @@ def predict_references(
     sequences : Sequences
         Features and labels of all clips.
     clips : pandas.DataFrame
-        With ``clip_id``, ``artist``, ``split`` and ``genre``.
+        As for `emotrace.training.protocols.make_folds`, and ``genre``.
     protocol : mapping
         The fields of `emotrace.config.ProtocolSettings`.
 
@@ -210,7 +212,7 @@ def predict_references(
     pooled = pool_features(sequences)
     clips = clips.set_index("clip_id").loc[sequences.clip_ids].reset_index()
     artists = name_artists(clips).astype(str)
-    genres = clips["genre"].fillna("").astype(str).to_numpy()
+    genres = np.array([fold_spelling(genre) for genre in clips["genre"].fillna("")])
     # The tested part of a fold is the same for every seed.
     folds = make_folds(
         clips,
