@@ -32,7 +32,12 @@ from emotrace.corpus.sources import (
 from emotrace.disks import refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
-from emotrace.planning import list_options, plan_run, refuse_unknown_clips
+from emotrace.planning import (
+    list_options,
+    plan_run,
+    refuse_impossible_protocol,
+    refuse_unknown_clips,
+)
 from emotrace.provenance import digest_code
 
 try:
@@ -49,6 +54,7 @@ try:
     corpus = settings.corpus.model_dump(mode="json")
     corpus_sources, corpus_digests = list_sources(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)
+    refuse_impossible_protocol(settings)
     plan = plan_run(settings)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
