@@ -152,6 +152,7 @@ def make_problem(**changes: object) -> Problem:
         "pooled": pool_features(sequences),
         "artists": clips["artist"].to_numpy(),
         "genres": clips["genre"].to_numpy(),
+        "recordings": np.arange(N_CLIPS),
         "train": np.flatnonzero(~tested),
         "test": np.flatnonzero(tested),
     }
@@ -175,6 +176,7 @@ def test_labels_dealt_anew_are_learnt_only_where_the_tested_clips_were_learnt_fr
         {"pooled": np.ones((N_CLIPS, 4), np.float32)},
         {"artists": np.array(["same"] * (N_CLIPS - 1) + ["other"])},
         {"artists": np.array(["same"] * N_CLIPS)},
+        {"artists": np.array(["same"] * N_CLIPS), "recordings": np.arange(N_CLIPS) // 20},
     ],
 )
 def test_regressions_manage_with_little(changes: dict[str, object]) -> None:

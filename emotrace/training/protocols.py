@@ -278,8 +278,9 @@ def _draw_artists(
     """Draw whole artists until they own at least `share` of the candidates."""
     groups = artists[candidates].astype(str)
     refuse_single_artist(list(groups))
-    names = generator.permutation(np.unique(groups))
-    drawn: list[str] = []
-    while np.isin(groups, drawn).mean() < share and len(drawn) < len(names) - 1:
-        drawn.append(names[len(drawn)])
-    return np.asarray(candidates)[np.isin(groups, drawn)]
+    names, counts = np.unique(groups, return_counts=True)
+    n_clips = dict(zip(names, counts, strict=True))
+    names = generator.permutation(names)
+    shares = np.cumsum([n_clips[name] for name in names]) / len(groups)
+    n_drawn = min(int(np.searchsorted(shares, share)) + 1, len(names) - 1)
+    return np.asarray(candidates)[np.isin(groups, names[:n_drawn])]
