@@ -38,6 +38,7 @@ from emotrace.planning import (
     list_options,
     name_user,
     plan_run,
+    refuse_impossible_protocol,
     refuse_odd_paths,
     refuse_unknown_clips,
     shorten_failure,
@@ -64,6 +65,7 @@ try:
     corpus = settings.corpus.model_dump(mode="json")
     corpus_sources, corpus_digests = list_inputs(corpus), list_digests(corpus)
     refuse_unknown_clips(settings)
+    refuse_impossible_protocol(settings)
     plan = plan_run(settings)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None

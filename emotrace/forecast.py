@@ -33,7 +33,7 @@ REASONS = {
 
 OTHER_REASONS = {
     "build_corpus": {
-        "Params have changed": "its annotations, its settings or its code have changed",
+        "Params have changed": "annotations, protocol, its settings or its code have changed",
         "Input files updated by another job": "its audio files change",
     },
     "extract_features": {"Input files updated by another job": "the audio files change"},

@@ -10,10 +10,11 @@ import sys
 from typing import Any
 
 from emotrace.config import Config
-from emotrace.corpus.sources import list_clip_ids
+from emotrace.corpus.sources import list_clip_ids, list_labels
 from emotrace.errors import EmotraceError
 from emotrace.features.identity import identify_feature_set
 from emotrace.suggestions import suggest
+from emotrace.training.feasibility import name_artist, refuse_impossible
 from emotrace.training.identity import identify_model
 
 _PLACES = re.compile(r'^WorkflowError in file ".*", line \d+:\n|\n  File ".*", line \d+, in .*')
@@ -84,6 +85,29 @@ def name_user() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = str(os.getuid())
+
+
+def refuse_impossible_protocol(settings: Config) -> None:
+    """Refuse a protocol by which the corpus cannot be divided, where that can be known yet.
+
+    What is learnt of the clips later, that some are broken or have the same audio, is
+    asked again when the corpus is built.
+
+    Raises
+    ------
+    EmotraceError
+        See `emotrace.training.feasibility.refuse_impossible`.
+    """
+    labels = list_labels(settings.corpus.model_dump(mode="json"))
+    if labels is None:
+        return
+    refuse_impossible(
+        settings.protocol.name,
+        settings.protocol.folds,
+        artists=[name_artist(artist, clip_id) for clip_id, artist, _ in labels],
+        splits=[split for _, _, split in labels],
+        n_recordings=len(labels),
+    )
 
 
 def plan_run(settings: Config) -> dict[str, Any]:

@@ -122,6 +122,7 @@ rule build_corpus:
     params:
         corpus=select_table_settings(corpus),
         frames=frames,
+        protocol=plan["protocol"],
         sources=lambda wildcards: digest_sources(corpus),
         code=digest_code("workflow_scripts/build_corpus.py"),
     script:

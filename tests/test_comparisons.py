@@ -53,6 +53,13 @@ def test_p_is_not_told_of_a_handful_of_songs() -> None:
     assert np.isnan(compare_clips(*draw(9, 1.3, 0)[:2], 300)["p"])
 
 
+def test_nothing_is_told_where_the_truth_does_not_vary() -> None:
+    truth, errors = np.full(12, 0.3), np.random.default_rng(0).normal(0, 0.1, (2, 12))
+    compared = compare_clips(*(predict(truth, error) for error in errors), 100)
+    undefined = {name for name, value in compared.items() if np.isnan(value)}
+    assert undefined == {"p", *(f"r2_difference{end}" for end in ("", "_low", "_high"))}
+
+
 def test_intervals_of_differences_hold_the_truth_as_often_as_they_say() -> None:
     """Of equal models 95 % of the intervals hold zero; of 400, 371 to 389 with luck of 1 in 20."""
     held = 0

@@ -96,6 +96,15 @@ def test_annotations_of_unlisted_clips_are_left_out(
         ("clip_id;path\n1;a\n", None, "separated by semicolons, expected commas"),
         ('"clip_id"\t"path"\n1\ta\n', None, "separated by tabs, expected commas"),
         ('clip_id,path\n1,"a\n', None, "clips.csv, line 2: is not valid CSV"),
+        ("clip_id,path,split\n1,a,Evaluation\n", None, "line 2: 'Evaluation'; .* evaluation\\?"),
+        (
+            "clip_id,path,split\n1,a,train\n2,b,\n3,c,evaluation\n4,d,dev\n5,e,train\n",
+            None,
+            r"clips.csv, column 'split': expected development, evaluation or nothing, found\n"
+            r"  line 2 and 1 more: 'train'; did you mean development\?\n"
+            r"  line 5: 'dev'; did you mean development\?\n",
+        ),
+        ("clip_id,path,split\n1,a,fold 3\n", None, "line 2: 'fold 3'\nhint: models learn from"),
         ("clip_id,path,offset_s\n1,a,\n", None, "line 2, column 'offset_s': found ''"),
         ("", None, "clips.csv: is empty"),
         (
@@ -124,6 +133,9 @@ def test_mistake_is_named(
     with pytest.raises(EmotraceError, match=message) as refused:
         read_manifest(*paths)
     assert "hint: " in str(refused.value)
+    if clips is not None:  # also when the workflow is planned
+        with pytest.raises(EmotraceError, match=message):
+            list_audio(paths[0])
 
 
 def test_unreadable_files_and_scales_are_named(write: Write, tmp_path: Path) -> None:

@@ -107,6 +107,25 @@ def test_tau_of_a_clip_that_never_moves_counts_as_zero_and_is_reported(column: s
     assert score_clips(sums)["tau"].item() == pytest.approx(others / N_CLIPS)
 
 
+def test_what_is_relative_to_the_truth_is_undefined_where_the_truth_does_not_vary() -> None:
+    frames = make_frames()
+    frames["truth"] = 0.1 + 0.2
+    scores = score_with_intervals(summarise_clips(frames), 100)
+    undefined = {name.partition("_")[0] for name, value in scores.items() if np.isnan(value)}
+    assert undefined == {"r2", "ccc", "spread"}
+    assert np.isfinite([scores[name] for name in ("tau", "mae", "rmse", "slope", "bias")]).all()
+
+
+def test_samples_in_which_the_truth_does_not_vary_do_not_reach_intervals() -> None:
+    """Of two songs, each of which never moves, every other sample has one song alone."""
+    frames = pd.DataFrame({"clip_id": ["a", "a", "b", "b"], "truth": [0.1, 0.1, 0.7, 0.7]})
+    frames["prediction"] = [0.2, 0.3, 0.6, 0.8]
+    scores = score_with_intervals(summarise_clips(frames), 200)
+    both = r2_score(frames["truth"], frames["prediction"])
+    assert scores["r2_low"] == scores["r2_high"] == scores["r2"] == pytest.approx(both)
+    assert np.isfinite([*scores.values()]).all()
+
+
 def test_weighted_clips_score_as_repeated_clips() -> None:
     frames = make_frames()
     weights = np.random.default_rng(4).integers(0, 4, (3, N_CLIPS))

@@ -50,6 +50,8 @@ def make_corpus() -> tuple[Sequences, pd.DataFrame]:
             "artist": [f"artist {number // 2}" for number in numbers],
             "genre": [GENRES[number % 3] for number in numbers],
             "split": np.where(numbers % 4, "development", "evaluation"),
+            "sha256": clip_ids,
+            "samples_sha256": clip_ids,
         }
     )
     return sequences, clips
@@ -150,6 +152,7 @@ def make_problem(**changes: object) -> Problem:
         "pooled": pool_features(sequences),
         "artists": clips["artist"].to_numpy(),
         "genres": clips["genre"].to_numpy(),
+        "recordings": np.arange(N_CLIPS),
         "train": np.flatnonzero(~tested),
         "test": np.flatnonzero(tested),
     }
@@ -173,6 +176,7 @@ def test_labels_dealt_anew_are_learnt_only_where_the_tested_clips_were_learnt_fr
         {"pooled": np.ones((N_CLIPS, 4), np.float32)},
         {"artists": np.array(["same"] * (N_CLIPS - 1) + ["other"])},
         {"artists": np.array(["same"] * N_CLIPS)},
+        {"artists": np.array(["same"] * N_CLIPS), "recordings": np.arange(N_CLIPS) // 20},
     ],
 )
 def test_regressions_manage_with_little(changes: dict[str, object]) -> None:

@@ -403,7 +403,7 @@ ROWS = [
     ),
     Row(
         change_protocol,
-        jobs=TRAININGS | REFERENCES | TABLES | DRAWING,
+        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
         counts=dict.fromkeys(RETRAINED, (4, 0)),
     ),
     Row(

@@ -36,6 +36,7 @@ DEMO = Circumstances(
     feature_set="compare",
     baseline="LSTM_400",
     n_samples=2000,
+    remarks=(),
 )
 EMOMUSIC = replace(DEMO, corpus="emomusic", n_corpus_clips=744, n_excluded=0, offset_s=30.0)
 
@@ -297,6 +298,7 @@ def test_other_corpora_show_nothing_published() -> None:
         (EMOMUSIC, {}, ["Corpus emomusic: 744 clips", "from second 30 on", "ISMIR 2020"]),
         (DEMO, {"protocol": "artist"}, ["Protocol artist", "no artist on both sides"]),
         (DEMO, {"protocol": "paper", "n_seeds": 1}, ["Protocol paper", "optimistic", "one seed"]),
+        (replace(DEMO, remarks=("Clips left out: 3 of 47.",)), {}, ["left out: 3 of 47."]),
         (DEMO, {"constant_clips": 2}, ["tau counts as 0: 20 of the 1250"]),
         (
             replace(DEMO, windows_s={"chroma": 1.0, "compare": 0.5, "cqt": 0.5}),

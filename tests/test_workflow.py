@@ -248,15 +248,19 @@ def test_wrong_config_is_refused_before_any_job(
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> dict[str, Any]:
-    """A corpus of six clips on a scale of 1 to 9; two of them are broken."""
+    """Six clips on a scale of 1 to 9; two are broken, and two have the same audio."""
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * 44_100, 2))
-    clips, annotations = ["clip_id,path"], ["clip_id,time_s,arousal,valence"]
+    clips, annotations = ["clip_id,path,split"], ["clip_id,time_s,arousal,valence"]
     names = ["one", "two's", "три", "four 4", "silent", "missing"]
     for number, name in enumerate(names):
         if name != "missing":
-            samples = noise * (name != "silent")
-            soundfile.write(tmp_path / f"{name}.wav", samples, 44_100)
-        clips.append(f"{number:03d},{name}.wav")
+            # Another header, but the same samples as the clip before.
+            twin = name == "три"
+            samples = noise * (name != "silent") * 0.5 ** (number - twin)
+            form = "WAVEX" if twin else "WAV"
+            soundfile.write(tmp_path / f"{name}.wav", samples, 44_100, format=form)
+        split = "evaluation" if number in (1, 2) else "development"
+        clips.append(f"{number:03d},{name}.wav,{split}")
         annotations += [f"{number:03d},{time / 2},{1 + number},{9 - number}" for time in range(6)]
     (tmp_path / "clips.csv").write_text("\n".join(clips), encoding="utf-8")
     (tmp_path / "annotations.csv").write_text("\n".join(annotations), encoding="utf-8")
@@ -285,6 +289,8 @@ def test_broken_clips_are_listed_and_left_out(tmp_path: Path, manifest: dict[str
     annotations = pd.read_parquet(corpus / "annotations.parquet")
     assert annotations["arousal"].unique().tolist() == [-1.0, -0.75, -0.5, -0.25]
     assert annotations["valence"].unique().tolist() == [1.0, 0.75, 0.5, 0.25]
+    log = (tmp_path / "run/logs/build_corpus.log").read_text(encoding="utf-8")
+    assert "the same audio: 001 (evaluation), 002 (evaluation)\n" in log
 
 
 def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:
@@ -300,6 +306,18 @@ def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, 
     assert "logs/build_corpus.log" in rest
     for noise in ("message: None", "CalledProcessError", ".snakemake/scripts"):
         assert noise not in printed
+
+
+def test_labels_that_never_vary_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    annotations = pd.read_csv(manifest["annotations"], dtype={"clip_id": "str"})
+    annotations.loc[annotations["clip_id"].isin(["001", "002"]), "valence"] = 7
+    annotations.to_csv(manifest["annotations"], index=False)
+    config = {"corpus": manifest | {"max_excluded": 0.4}}
+    refused = run_snakemake(tmp_path / "run", "corpus", config=config)
+    printed = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "valence is 0.5 at every frame of the tested clips (2)" in printed
+    assert "Traceback" not in printed
 
 
 def test_failed_download_says_what_to_do(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def make_corpus(n_clips: int = 16) -> Corpus:
             "clip_id": clip_ids,
             "artist": [f"artist {number // 2}" for number in range(n_clips)],
             "split": np.where(np.arange(n_clips) % 4, "development", "evaluation"),
+            "sha256": clip_ids,
+            "samples_sha256": clip_ids,
         }
     )
     return sequences, clips

@@ -16,8 +16,11 @@ def main() -> None:
     from emotrace.corpus.sources import read_corpus
     from emotrace.frames import FrameGrid
     from emotrace.provenance import digest_tables
+    from emotrace.training.groups import describe_twins
+    from emotrace.training.protocols import describe_division, make_folds, refuse_constant_labels
 
-    corpus, output = snakemake.params.corpus, snakemake.output
+    corpus, protocol = snakemake.params.corpus, snakemake.params.protocol
+    output = snakemake.output
     clips, annotations = read_corpus(corpus)
     clips = join_files(clips, read_files(snakemake.input.files))
     excluded = find_problems(clips, annotations, FrameGrid(**snakemake.params.frames))
@@ -30,6 +33,17 @@ def main() -> None:
     annotations = annotations.sort_values(["clip_id", "time_s"])
     refuse_constant(annotations)
     logger.info("%d clips, %d left out", len(clips), len(excluded))
+    for remark in [*describe_twins(clips), *describe_division(clips, protocol["name"])]:
+        logger.warning("%s", remark)
+    # Only to see, before features are extracted, that folds can be made; with any seed they can.
+    folds = make_folds(
+        clips,
+        protocol=protocol["name"],
+        n_folds=protocol["folds"],
+        validation_share=protocol["validation_share"],
+        seed=0,
+    )
+    refuse_constant_labels(folds, annotations)
 
     columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]
     columns += ["sample_rate", "channels", "split", "artist", "title", "genre"]

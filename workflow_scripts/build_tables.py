@@ -12,6 +12,7 @@ def main() -> None:
     from emotrace.evaluation.rendering import render_html, render_latex
     from emotrace.evaluation.table import Circumstances, Evaluation
     from emotrace.evaluation.tables import build_tables, tabulate_scores, write_note
+    from emotrace.training.protocols import describe_division
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     found = Evaluation(
@@ -34,6 +35,7 @@ def main() -> None:
         feature_set=params.evaluation["feature_set"],
         baseline=params.evaluation["baseline"],
         n_samples=params.evaluation["bootstrap_samples"],
+        remarks=describe_division(clips, found.metrics["protocol"].iloc[0]),
     )
     tables, note = build_tables(found, about), write_note(found, about)
     Path(output.tex).write_text(render_latex(tables, note), encoding="utf-8")

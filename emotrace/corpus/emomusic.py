@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotrace.corpus.download import check_vacant, download_file, unpack_archive
+from emotrace.corpus.splits import SPLITS
 from emotrace.corpus.text_table import TextTable, describe_ids, read_text_table
 from emotrace.errors import EmotraceError
 
@@ -51,8 +52,6 @@ INFO_COLUMNS = {
     "title": "Song title",
     "genre": "Genre",
 }
-
-SPLITS = ("development", "evaluation")
 
 
 def download_emomusic(
@@ -135,6 +134,13 @@ def list_audio(
     infos = _read_infos(_choose_annotations(folder, annotations), songs=set())
     files = [file for file in _list_clips(Path(folder)) if file.stem in infos]
     return [(file.stem, str(file), float(offset_s)) for file in files]
+
+
+def list_labels(folder: Path, *, annotations: Path | None = None) -> list[tuple[str, str, str]]:
+    """List ``clip_id``, ``artist`` and ``split`` of the clips that `list_audio` lists."""
+    infos = _read_infos(_choose_annotations(folder, annotations), songs=set())
+    songs = [clip_id for clip_id, _, _ in list_audio(folder, annotations=annotations)]
+    return [(song, infos[song]["artist"], infos[song]["split"]) for song in songs]
 
 
 def read_emomusic(

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotrace.corpus.splits import refuse_unknown_splits
 from emotrace.corpus.text_table import TextTable, describe_ids, read_text_table
 from emotrace.errors import EmotraceError
 
@@ -32,10 +33,17 @@ def list_audio(clips_csv: Path) -> list[tuple[str, str, float]]:
     Raises
     ------
     EmotraceError
-        If the file cannot be read, lacks a column, or a cell is empty or no number.
+        If the file cannot be read, lacks a column, a cell is empty or no number, or a
+        split is none of `emotrace.corpus.splits.SPLITS`.
     """
     clips = _read_clips(read_text_table(clips_csv))
     return list(zip(clips["clip_id"], clips["path"], clips["offset_s"], strict=True))
+
+
+def list_labels(clips_csv: Path) -> list[tuple[str, str, str]]:
+    """List ``clip_id``, ``artist`` and ``split`` of the clips that `list_audio` lists."""
+    clips = _read_clips(read_text_table(clips_csv))
+    return list(zip(clips["clip_id"], clips["artist"], clips["split"], strict=True))
 
 
 def read_manifest(
@@ -56,7 +64,8 @@ def read_manifest(
         Columns ``clip_id`` and ``path`` (absolute, or relative to the folder of
         this file); optionally ``offset_s`` (seconds; where the audio's first sample
         lies on the annotations' time line; 0 without the column), ``split``,
-        ``artist``, ``title``, ``genre`` (empty without the column).
+        ``artist``, ``title``, ``genre`` (empty without the column). A split is one of
+        `emotrace.corpus.splits.SPLITS` or empty.
     annotations_csv : Path
         Columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
         optionally ``arousal_std``, ``valence_std`` (NaN without the column).
@@ -74,7 +83,8 @@ def read_manifest(
     Raises
     ------
     EmotraceError
-        If a file cannot be read, a column is missing, or a cell is not a number.
+        If a file cannot be read, a column is missing, a cell is not a number, or a split
+        is unknown.
     """
     import pandas as pd
 
@@ -99,6 +109,7 @@ def read_manifest(
 
 
 def _read_clips(table: TextTable) -> dict[str, list]:
+    refuse_unknown_splits(table)
     folder = table.path.parent
     nothing = [""] * len(table.lines)
     return {

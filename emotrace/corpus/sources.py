@@ -129,6 +129,21 @@ def list_clip_ids(corpus: Mapping[str, Any]) -> list[str] | None:
     return [clip_id for clip_id, _, _ in list_audio(corpus)]
 
 
+def list_labels(corpus: Mapping[str, Any]) -> list[tuple[str, str, str]] | None:
+    """List ``clip_id``, ``artist`` and ``split`` of each clip, where the corpus is the user's own.
+
+    None if the workflow is yet to make it. Imports nothing heavy.
+    """
+    from emotrace.corpus import emomusic, manifest
+
+    if is_made_by_workflow(corpus):
+        return None
+    if corpus["name"] == "emomusic":
+        where = _locate_emomusic(corpus)
+        return emomusic.list_labels(where["folder"], annotations=where["annotations"])
+    return manifest.list_labels(_locate_table(corpus, "clips"))
+
+
 def list_audio(corpus: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     """List a corpus's audio without importing anything heavy: ``clip_id``, ``path``, ``offset_s``.
 

@@ -52,7 +52,7 @@ def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> 
         ``r2_difference`` (first less second) with ``_low`` and ``_high``, the same
         for tau, and ``p`` of the difference in R2: that of a normal distribution with
         the bootstrap's standard error (Efron and Tibshirani, "An Introduction to the
-        Bootstrap", 1993, chapter 13); nan below `FEWEST_SONGS`.
+        Bootstrap", 1993, chapter 13); nan below `FEWEST_SONGS`, or without an R2.
     """
     second = second.loc[first.index]
     weights = resample_clips(len(first), n_samples)
@@ -64,8 +64,9 @@ def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> 
         low, high = find_interval(drawn[0][metric] - drawn[1][metric])
         row[f"{metric}_difference_low"], row[f"{metric}_difference_high"] = low, high
     row["p"] = np.nan
-    if len(first) >= FEWEST_SONGS:
-        error = max(np.std(drawn[0]["r2"] - drawn[1]["r2"]), 1e-12)
+    if len(first) >= FEWEST_SONGS and not np.isnan(row["r2_difference"]):
+        differences = drawn[0]["r2"] - drawn[1]["r2"]
+        error = max(np.std(differences[~np.isnan(differences)]), 1e-12)
         row["p"] = float(2 * norm.sf(abs(row["r2_difference"]) / error))
     return row
 

@@ -84,7 +84,8 @@ def build_group_table(found: Evaluation, about: Circumstances) -> Table:
     table = Table(
         label="groups",
         caption=f"Groups of songs: the chosen models on {about.feature_set}, by genre and by "
-        "whether another song of the artist could be learnt from. R2 is about the mean of the "
+        "whether another song of the artist could be learnt from (heard, unheard; unknown where "
+        "the corpus names no artist). R2 is about the mean of the "
         f"group, and left out below {FEWEST_SONGS} songs.",
         header=["Target", "Model", "Songs", "#", "R2", "MAE", "Bias"],
     )

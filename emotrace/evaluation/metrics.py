@@ -32,6 +32,9 @@ SUMS = (
 )
 """Columns of `summarise_clips`."""
 
+LEAST_VARIANCE = 1e-12
+"""Variance of labels or predictions that do not move: so much of it rounding leaves."""
+
 
 def summarise_clips(frames: pd.DataFrame) -> pd.DataFrame:
     """Sum up each clip, so that any set of clips can be scored from its rows.
@@ -96,6 +99,8 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
         For each of `METRICS` an array of shape (samples,). ``spread`` is the standard
         deviation of the predictions in units of the truth's; ``slope`` that of the
         regression of truth on prediction, 1 if calibrated; ``bias`` their mean error.
+        R2, CCC and ``spread`` are nan where the truth does not vary, ``slope`` where the
+        predictions do not.
     """
     if weights is None:
         weights = np.ones((1, len(sums)))
@@ -107,11 +112,13 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
     prediction_variance = total["prediction_squared"] / frames - prediction_mean**2
     covariance = total["product"] / frames - truth_mean * prediction_mean
     mean_squared_error = total["error_squared"] / frames
+    # No share of a variance can be explained where there is none.
+    truth_variance = np.where(truth_variance > LEAST_VARIANCE, truth_variance, np.nan)
     # Rounding may leave a constant prediction a variance below zero.
     prediction_variance = np.maximum(prediction_variance, 0.0)
     bias = prediction_mean - truth_mean
     # A constant prediction has no slope: as good as nan, which a CSV leaves empty.
-    moves = prediction_variance > 1e-12
+    moves = prediction_variance > LEAST_VARIANCE
     slope = np.divide(covariance, prediction_variance, where=moves, out=np.full_like(bias, np.nan))
     return {
         "r2": 1 - mean_squared_error / truth_variance,

@@ -18,6 +18,8 @@ from emotrace.evaluation.comparisons import (
 )
 from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
 from emotrace.evaluation.validation import choose_best, read_validation
+from emotrace.spelling import unify_spellings
+from emotrace.training.groups import find_unknown_artists
 from emotrace.training.protocols import find_known, make_folds
 
 ANNOTATORS = "Annotators"
@@ -221,7 +223,7 @@ def score_groups(
     songs: Mapping[str, pd.DataFrame],
     n_samples: int,
 ) -> pd.DataFrame:
-    """Score the chosen models on the songs of each genre, and of artists known and unknown.
+    """Score the chosen models on the songs of each genre, and of artists heard and unheard.
 
     Parameters
     ----------
@@ -266,7 +268,8 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        Indexed by ``clip_id``, with ``genre`` and ``artist`` ("heard" or "unheard").
+        Indexed by ``clip_id``, with ``genre`` and ``artist`` ("heard", "unheard" or
+        "unknown").
     """
     # The tested part of a fold is the same for every seed.
     folds = make_folds(
@@ -277,8 +280,14 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
         seed=0,
     )
     heard = find_known(clips, folds).map({True: "heard", False: "unheard"})
-    genres = clips.set_index("clip_id")["genre"].reindex(heard.index)
-    return pd.DataFrame({"genre": genres.replace("", None), "artist": heard})
+    unknown = clips.loc[find_unknown_artists(clips), "clip_id"]
+    genres = pd.Series(unify_spellings(clips["genre"].fillna("")), index=clips["clip_id"])
+    return pd.DataFrame(
+        {
+            "genre": genres.reindex(heard.index).replace("", None),
+            "artist": heard.mask(heard.index.isin(unknown), "unknown"),
+        }
+    )
 
 
 def _measure_variance(clips: pd.DataFrame) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -98,6 +98,8 @@ class Circumstances:
         The model that others are compared with.
     n_samples : int
         Bootstrap samples.
+    remarks : sequence of str
+        What `emotrace.training.protocols.describe_division` says.
     """
 
     corpus: str
@@ -110,6 +112,7 @@ class Circumstances:
     feature_set: str
     baseline: str
     n_samples: int
+    remarks: Sequence[str]
 
     @property
     def has_published(self) -> bool:

@@ -59,6 +59,7 @@ def write_note(found: Evaluation, about: Circumstances) -> str:
         f"{about.hop_s:g} s.",
         f"Protocol {first['protocol']}: scored on {first['n_clips']} clips "
         f"({first['n_frames']} frames), {_describe_protocol(first['protocol'])}.",
+        *about.remarks,
         f"{_describe_seeds(n_seeds)} Brackets hold 95 % song-level bootstrap intervals "
         f"({about.n_samples} samples). R2 and MAE are pooled over frames; tau is Kendall's tau-b "
         "per clip, averaged over clips.",

@@ -27,7 +27,7 @@ from emotrace.training.options import read_options
 from emotrace.training.sequences import load_sequences, read_clips
 
 CORPUS = {
-    "clips": ("clip_id", "artist", "split"),
+    "clips": ("clip_id", "artist", "split", "sha256", "samples_sha256"),
     "annotations": ("clip_id", "time_s", *TARGETS),
 }
 """The tables of a corpus, and the columns that training reads."""

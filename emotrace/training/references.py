@@ -18,15 +18,17 @@ from sklearn.svm import SVR
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
+from emotrace.spelling import fold_spelling
+from emotrace.training.groups import name_artists, number_recordings
 from emotrace.training.normalisation import fit_normalisation
-from emotrace.training.protocols import Fold, make_folds, name_artists
+from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
 
 LIMIT = 5.0
 """Magnitude at which normalised values are clipped."""
 
 FEWEST_CLIPS = 4
-"""Clips from which a regression can be learnt."""
+"""Clips from which a regression can be learnt, equal audio counted once."""
 
 INNER_FOLDS = 5
 """Artist-disjoint folds of the training clips, by which a regression's settings are chosen."""
@@ -55,6 +57,8 @@ class Problem:
     pooled : numpy.ndarray, shape (clips, 2 features)
         Mean and standard deviation over each clip's frames.
     artists, genres : numpy.ndarray of str, shape (clips,)
+    recordings : numpy.ndarray of int, shape (clips,)
+        See `emotrace.training.groups.number_recordings`.
     train, test : numpy.ndarray of int
         Rows of the clips.
     """
@@ -64,6 +68,7 @@ class Problem:
     pooled: np.ndarray
     artists: np.ndarray
     genres: np.ndarray
+    recordings: np.ndarray
     train: np.ndarray
     test: np.ndarray
 
@@ -193,7 +198,7 @@ def predict_references(
     sequences : Sequences
         Features and labels of all clips.
     clips : pandas.DataFrame
-        With ``clip_id``, ``artist``, ``split`` and ``genre``.
+        As for `emotrace.training.protocols.make_folds`, and ``genre``.
     protocol : mapping
         The fields of `emotrace.config.ProtocolSettings`.
 
@@ -210,7 +215,8 @@ def predict_references(
     pooled = pool_features(sequences)
     clips = clips.set_index("clip_id").loc[sequences.clip_ids].reset_index()
     artists = name_artists(clips).astype(str)
-    genres = clips["genre"].fillna("").astype(str).to_numpy()
+    recordings = number_recordings(clips)
+    genres = np.array([fold_spelling(genre) for genre in clips["genre"].fillna("")])
     # The tested part of a fold is the same for every seed.
     folds = make_folds(
         clips,
@@ -226,7 +232,7 @@ def predict_references(
         for column, target in enumerate(TARGETS):
             labels = np.where(sequences.valid, sequences.labels[..., column], np.nan)
             problem = Problem(
-                labels.astype(np.float64), times, pooled, artists, genres, train, test
+                labels.astype(np.float64), times, pooled, artists, genres, recordings, train, test
             )
             refuse_learnt_luck(problem, f"fold {fold.number}, {target}")
             for name, predict in REFERENCES.items():
@@ -261,12 +267,13 @@ def _regress(
 ) -> np.ndarray:
     """Fit a regression of the clips' mean labels, or of others, and predict the test clips."""
     means = problem.means if labels is None else labels[problem.train]
-    if len(means) < FEWEST_CLIPS:
+    recordings = problem.recordings[problem.train]
+    if len(np.unique(recordings)) < FEWEST_CLIPS:
         return np.full(len(problem.test), means.mean())
     groups = problem.artists[problem.train]
     _, counts = np.unique(groups, return_counts=True)
     if len(means) - counts.max() < FEWEST_CLIPS:  # One artist has nearly all.
-        groups = problem.train
+        groups = recordings
     n_folds = min(INNER_FOLDS, len(np.unique(groups)))
     with tempfile.TemporaryDirectory() as memory:
         search = GridSearchCV(
