@@ -115,8 +115,6 @@ def _describe_damage(decoded: Decoded) -> str:
 
 def _describe_samples(samples: np.ndarray, mono: np.ndarray) -> str:
     """Say why the samples cannot be used; nothing if they can."""
-    if len(samples) == 0:
-        return "empty: no audio in it"
     if not np.isfinite(samples).all():
         return "samples that are not numbers"
     peak = np.abs(samples).max()
