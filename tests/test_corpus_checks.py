@@ -33,6 +33,11 @@ def spoil(value: float) -> np.ndarray:
     return samples
 
 
+def mix(left: np.ndarray, gain: float) -> np.ndarray:
+    """Put the same sound on the right, louder or upside down."""
+    return np.stack([left, gain * left], axis=1)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -41,18 +46,42 @@ def spoil(value: float) -> np.ndarray:
         (lambda path: path.touch(), "empty file (0 bytes)"),
         (
             lambda path: path.write_bytes(np.random.default_rng(0).bytes(9999)),
-            "cannot be read as audio (Format not recognised.)",
+            "cannot be read as audio (its format is not known, or it is damaged)",
         ),
         (
             lambda path: path.write_text("<html><title>404 Not Found</title></html>"),
-            "cannot be read as audio (Format not recognised.)",
+            "cannot be read as audio (its format is not known, or it is damaged)",
         ),
-        (lambda path: write(path, make_noise(0), container="WAV"), "empty: no audio in it"),
+        (
+            lambda path: write(path, make_noise(0), container="WAV"),
+            "cannot be read as audio (no audio in it that can be decoded)",
+        ),
         (
             lambda path: write(path, 1e-5 * make_noise(), container="WAV", encoding="FLOAT"),
             "silent: peak 5e-06 of full scale",
         ),
         (lambda path: write(path, 0 * make_noise(), container="MP3"), "silent: peak 0"),
+        (
+            lambda path: write(path, 0 * make_noise() + 0.5, container="WAV", encoding="FLOAT"),
+            "silent: nothing but a constant of 0.5",
+        ),
+        (
+            lambda path: write(path, mix(make_noise(), -1), container="FLAC"),
+            "silent: its channels cancel each other",
+        ),
+        (
+            lambda path: write(path, mix(make_noise(), -1) + 0.25, container="WAV"),
+            "silent: its channels cancel each other",
+        ),
+        (
+            lambda path: write(path, 65_000 * make_noise(), container="WAV", encoding="FLOAT"),
+            "samples of up to 32500 times full scale: integers stored as floats? divide them by "
+            "32768",
+        ),
+        (
+            lambda path: write(path, spoil(1e19), container="WAV", encoding="FLOAT"),
+            "samples of up to 1e+19 times full scale",
+        ),
         (
             lambda path: write(path, spoil(np.nan), container="WAV", encoding="FLOAT"),
             "samples that are not numbers",
@@ -71,6 +100,30 @@ def test_broken_file_gives_a_reason(
     assert examine_audio(str(path)).problem.startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("samples", "note"),
+    [
+        (make_noise(), ""),
+        (2.6 * make_noise(), ""),  # loud MP3 files reach 1.3
+        (6 * make_noise(), "peak 3 times full scale: openSMILE hears it clipped"),
+        (mix(make_noise(), 0.0), ""),
+        (mix(make_noise(), -0.3), ""),
+        (
+            mix(make_noise(), -0.99),
+            "mixed to mono, its channels cancel each other: 0.0025 % of their energy is left",
+        ),
+        (np.random.default_rng(0).uniform(-0.5, 0.5, (44_100, 16)), ""),
+    ],
+)
+def test_loud_and_cancelling_channels_are_noted(
+    tmp_path: Path, samples: np.ndarray, note: str
+) -> None:
+    path = tmp_path / "clip.wav"
+    write(path, samples, container="WAV", encoding="FLOAT")
+    examined = examine_audio(str(path))
+    assert (examined.problem, examined.note) == ("", note)
+
+
 @pytest.mark.parametrize("share", [0.9, 0.4])
 @pytest.mark.parametrize(
     ("container", "encoding", "reason"),
@@ -79,7 +132,8 @@ def test_broken_file_gives_a_reason(
         ("WAV", "FLOAT", "truncated: "),
         ("WAVEX", "PCM_24", "truncated: "),
         ("AIFF", "PCM_16", "truncated: "),
-        ("FLAC", "PCM_16", "cannot be read as audio (Error : flac decoder lost sync.)"),
+        ("FLAC", "PCM_16", "truncated: "),
+        ("AU", "PCM_16", "truncated: "),
         ("OGG", "VORBIS", "truncated: "),
         ("OGG", "OPUS", "truncated: "),
         ("MP3", "MPEG_LAYER_III", "truncated: "),
@@ -99,13 +153,41 @@ def test_truncated_file_is_noticed_and_a_whole_one_passes(
     assert examine_audio(str(path)).problem.startswith(reason)
 
 
-def test_ogg_must_end_with_its_last_page_and_all_of_it(tmp_path: Path) -> None:
+def test_last_page_of_ogg_must_be_whole(tmp_path: Path) -> None:
     path = tmp_path / "clip.ogg"
     write(path, make_noise(), container="OGG")
     content = path.read_bytes()
-    for end in (content.rindex(b"OggS"), len(content) - 1):
-        path.write_bytes(content[:end])
-        assert examine_audio(str(path)).problem.startswith("truncated: the last page")
+    path.write_bytes(content[:-1])
+    assert examine_audio(str(path)).problem == "truncated: the last page is incomplete"
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    assert "may have been cut off" in examine_audio(str(path)).note
+
+
+@pytest.mark.parametrize("container", ["FLAC", "OGG", "MP3"])
+def test_damage_in_the_middle_is_named(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "clip"
+    write(path, make_noise(), container=container)
+    content = bytearray(path.read_bytes())
+    middle, length = len(content) // 2, len(content) // 10
+    content[middle : middle + length] = bytes(length)
+    path.write_bytes(content)
+    assert examine_audio(str(path)).problem.startswith(("damaged: ", "truncated: "))
+
+
+@pytest.mark.parametrize("container", ["FLAC", "MP3"])
+def test_little_damage_in_the_middle_is_noted(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "clip"
+    write(path, make_noise(), container=container)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    if container == "FLAC":
+        content[middle] ^= 1
+    else:  # what stands between two frames is no audio
+        middle = content.index(content[:2], middle)
+        content[middle:middle] = b"no audio" * 100
+    path.write_bytes(content)
+    examined = examine_audio(str(path))
+    assert (examined.problem + examined.note).endswith("cannot be decoded")
 
 
 def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_path: Path) -> None:

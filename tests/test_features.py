@@ -215,6 +215,39 @@ def test_compare_is_what_opensmile_computes(
     )
 
 
+def test_compare_hears_what_is_too_loud_as_a_file_of_16_bits_holds_it(
+    samples: np.ndarray, tmp_path: Path
+) -> None:
+    # Cosines, which overshoot as loud music does, and a file that libsndfile clips.
+    loud = samples + 1.1 * np.cos(2 * np.pi * 220 * np.arange(len(samples)) / RATE)
+    assert np.abs(loud).max() > 1.2
+    path, options = tmp_path / "clipped.wav", tmp_path / "frames.conf"
+    soundfile.write(path, np.pad(loud, (0, RATE)), RATE, subtype="PCM_16")
+    options.write_text(
+        "frameMode = fixed\nframeSize = 0.5\nframeStep = 0.5\nframeCenterSpecial = left\n"
+    )
+    expected = opensmile.Smile(
+        opensmile.FeatureSet.ComParE_2016,
+        opensmile.FeatureLevel.Functionals,
+        options={"frameModeFunctionalsConf": str(options)},
+    ).process_file(path)
+    found = extract("compare", place(loud.astype(np.float32)))
+    for name in ("pcm_RMSenergy_sma_amean", "pcm_zcr_sma_amean", "mfcc_sma[1]_amean"):
+        # Up to rounding to 16 bits.
+        np.testing.assert_allclose(found[name], expected[name][: len(found[name])], rtol=0.02)
+
+
+def test_compare_hears_music_that_overshoots_as_it_hears_a_softer_copy() -> None:
+    times = np.arange(2 * RATE) / RATE
+    tones = 1.0 * np.sin(2 * np.pi * 220 * times) + 0.25 * np.sin(2 * np.pi * 660 * times)
+    loud = (1.02 * tones / np.abs(tones).max()).astype(np.float32)
+    found, softer = (
+        extract("compare", place(gain * loud)) for gain in (np.float32(1), np.float32(0.5))
+    )
+    for name in ("pcm_zcr_sma_amean", "pcm_fftMag_spectralCentroid_sma_amean"):
+        np.testing.assert_allclose(found[name], softer[name], rtol=0.05)
+
+
 @pytest.mark.parametrize("grid", [GRID, OVERLAPPING], ids=["paper", "overlapping"])
 def test_compare_means_are_those_of_the_descriptors_in_each_window(
     samples: np.ndarray, grid: FrameGrid

@@ -162,6 +162,15 @@ def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) 
     assert examine() != before
 
 
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(music: Path) -> None:
+    (music / "gone.wav").symlink_to("pipe")
+    os.mkfifo(music / "pipe")
+    examine()
+    before = digest_listing(CORPUS)
+    os.utime(music / "pipe", (1, 1))  # planning looks into files whose time stamps are new
+    assert digest_listing(CORPUS) == before
+
+
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, path = ExaminationStore(Path("store")), str(music / "NA.wav")
     examined = store.examine_audio(path)

@@ -417,7 +417,7 @@ def test_what_is_no_want_of_memory_is_not_called_so(
 def test_training_needs_nothing_that_a_gpu_machine_may_lack() -> None:
     modules = ["emotrace.training.job", "emotrace.training.sequences", "emotrace.training.identity"]
     modules += [f"emotrace.models.{family}" for family in list_families()]
-    lacking = ["librosa", "opensmile", "soundfile", "snakemake", "sklearn", "dask"]
+    lacking = ["av", "librosa", "opensmile", "soundfile", "snakemake", "sklearn", "dask"]
     lacking += ["distributed", "matplotlib", "pydantic", "pooch", "requests"]
     program = (
         f"import importlib, sys\nfor name in {modules}: importlib.import_module(name)\n"

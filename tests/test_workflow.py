@@ -248,7 +248,7 @@ def test_wrong_config_is_refused_before_any_job(
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> dict[str, Any]:
-    """Six clips on a scale of 1 to 9; two are broken, and two have the same audio."""
+    """Six clips on a scale of 1 to 9: two broken, two alike, one whose channels cancel out."""
     noise = np.random.default_rng(0).normal(0, 0.1, (3 * 44_100, 2))
     clips, annotations = ["clip_id,path,split"], ["clip_id,time_s,arousal,valence"]
     names = ["one", "two's", "три", "four 4", "silent", "missing"]
@@ -257,6 +257,7 @@ def manifest(tmp_path: Path) -> dict[str, Any]:
             # Another header, but the same samples as the clip before.
             twin = name == "три"
             samples = noise * (name != "silent") * 0.5 ** (number - twin)
+            samples *= [1, -0.9] if name == "one" else [1, 1]
             form = "WAVEX" if twin else "WAV"
             soundfile.write(tmp_path / f"{name}.wav", samples, 44_100, format=form)
         split = "evaluation" if number in (1, 2) else "development"
@@ -274,8 +275,12 @@ def manifest(tmp_path: Path) -> dict[str, Any]:
 
 def test_broken_clips_are_listed_and_left_out(tmp_path: Path, manifest: dict[str, Any]) -> None:
     config = {"corpus": manifest | {"max_excluded": 0.4}}
-    succeed(run_snakemake(tmp_path / "run", "corpus", config=config))
+    printed = succeed(run_snakemake(tmp_path / "run", "corpus", config=config))
     corpus = tmp_path / "run/results/corpus"
+    notes = pd.read_csv(corpus / "files.csv", dtype="str", keep_default_na=False)["note"]
+    assert notes[0].startswith("mixed to mono, its channels cancel each other")
+    assert set(notes[1:]) == {""}
+    assert f"look at 000 ({tmp_path}/one.wav): {notes[0]}" in printed
     excluded = pd.read_csv(corpus / "excluded.csv", dtype="str").set_index("clip_id")["reason"]
     assert excluded["004"].startswith("silent")
     assert excluded["005"] == "missing file"

@@ -29,6 +29,8 @@ def main() -> None:
     refuse_excess(excluded, len(clips), corpus["max_excluded"])
 
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
+    for clip in clips[clips["note"] != ""].itertuples():
+        logger.warning("look at %s (%s): %s", clip.clip_id, clip.path, clip.note)
     annotations = annotations[annotations["clip_id"].isin(clips["clip_id"])]
     annotations = annotations.sort_values(["clip_id", "time_s"])
     refuse_constant(annotations)

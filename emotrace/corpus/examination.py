@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from emotrace.audio import decode_audio
-from emotrace.corpus.truncation import describe_truncation
+from emotrace.audio import Decoded, decode_audio, mix_channels, read_file
+from emotrace.corpus.truncation import TOLERANCE_S, describe_truncation, lacks_end
 from emotrace.errors import EmotraceError
 
 SILENCE = 1e-4
 """Peak below which a file counts as silent, -80 dB of full scale: the dither of 16 bits."""
+
+OVERLOAD = 2.0
+"""Peak from which a file is said to be too loud; loud MP3 files reach 1.3."""
+
+IMPLAUSIBLE = 32.0
+"""Peak from which samples cannot be meant for a full scale of 1: 30 dB above it."""
+
+INTEGER_SCALES = (2**7, 2**15, 2**23, 2**31)
+"""Full scales of integers with 8, 16, 24 and 32 bits."""
+
+CANCELLATION = 0.2
+"""Of the energy that is left of independent channels: with less, they cancel each other."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ def examine_audio(path: str) -> Examination:
 def read_content(path: str) -> bytes | Examination:
     """Return the bytes of a file, or why there are none."""
     try:
-        return Path(path).read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return Examination("missing file")
     except (OSError, ValueError) as error:
@@ -72,21 +83,25 @@ def examine_content(path: str, content: bytes) -> Examination:
     if not content:
         return Examination("empty file (0 bytes)", sha256)
     try:
-        samples, sample_rate, announced = decode_audio(content, path)
+        decoded = decode_audio(content, path)
     except EmotraceError as error:
         reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
         return Examination(reason, sha256)
+    samples, sample_rate = decoded.samples, decoded.sample_rate
+    mono = mix_channels(samples)
     duration_s = len(samples) / sample_rate
-    truncation = describe_truncation(
-        content, decoded_s=duration_s, announced_s=announced / sample_rate
-    )
+    truncation = describe_truncation(content, decoded_s=duration_s, announced_s=decoded.announced_s)
+    problems = [_describe_samples(samples, mono), _describe_damage(decoded) or truncation]
+    problem = "; ".join(filter(None, problems))
+    notes = [] if problem else _list_notes(content, decoded, mono)
     return Examination(
-        problem="; ".join(filter(None, [_describe_samples(samples), truncation])),
+        problem=problem,
         sha256=sha256,
         duration_s=duration_s,
         sample_rate=sample_rate,
         channels=samples.shape[1],
-        samples_sha256=_digest_samples(samples.mean(axis=1, dtype=np.float32), sample_rate),
+        samples_sha256=_digest_samples(mono, sample_rate),
+        note="; ".join(notes),
     )
 
 
@@ -94,12 +109,50 @@ def _digest_samples(mono: np.ndarray, sample_rate: int) -> str:
     return hashlib.sha256(f"{sample_rate} ".encode() + mono.tobytes()).hexdigest()
 
 
-def _describe_samples(samples: np.ndarray) -> str:
-    if len(samples) == 0:
-        return "empty: no audio in it"
+def _describe_damage(decoded: Decoded) -> str:
+    return "damaged: part of it cannot be decoded" if decoded.lost_s > TOLERANCE_S else ""
+
+
+def _describe_samples(samples: np.ndarray, mono: np.ndarray) -> str:
+    """Say why the samples cannot be used; nothing if they can."""
     if not np.isfinite(samples).all():
         return "samples that are not numbers"
     peak = np.abs(samples).max()
-    if peak < SILENCE:
-        return f"silent: peak {peak:.1g} of full scale"
-    return ""
+    if peak >= IMPLAUSIBLE:
+        scale = next((scale for scale in INTEGER_SCALES if peak <= scale), None)
+        remedy = f": integers stored as floats? divide them by {scale}" if scale else ""
+        return f"samples of up to {peak:.5g} times full scale{remedy}"
+    if _measure_swing(mono) >= SILENCE:
+        return ""
+    if _measure_swing(samples) >= SILENCE:
+        return "silent: its channels cancel each other when they are mixed to mono"
+    if peak >= SILENCE:
+        return f"silent: nothing but a constant of {peak:.1g} of full scale"
+    return f"silent: peak {peak:.1g} of full scale"
+
+
+def _measure_swing(samples: np.ndarray) -> float:
+    """Measure the largest distance of a sample from its channel's mean."""
+    means = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return float(np.abs(samples - means).max())
+
+
+def _list_notes(content: bytes, decoded: Decoded, mono: np.ndarray) -> list[str]:
+    """List what the user should know about a file that can be used."""
+    notes = []
+    peak = np.abs(decoded.samples).max()
+    if peak >= OVERLOAD:
+        notes.append(f"peak {peak:.3g} times full scale: openSMILE hears it clipped")
+    n_channels = decoded.samples.shape[1]
+    energy = decoded.samples.var(axis=0, dtype=np.float64).mean()
+    kept = mono.var(dtype=np.float64) / energy
+    if kept < CANCELLATION / n_channels:
+        notes.append(
+            f"mixed to mono, its channels cancel each other: {100 * kept:.2g} % of their energy "
+            "is left"
+        )
+    if decoded.broken_s is not None:
+        notes.append(f"something at {decoded.broken_s:.2f} s cannot be decoded")
+    if lacks_end(content):
+        notes.append("its last page is not marked as the end: it may have been cut off there")
+    return notes

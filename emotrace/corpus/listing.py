@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class ListedFile(NamedTuple):
     """An audio file as the corpus lists it.
 
     The numbers are -1 where there is no such file, or none that may be read: a new
-    permission leaves size and time stamp as they were.
+    permission leaves size and time stamp as they were, and a pipe would be waited for.
     """
 
     clip_id: str
@@ -115,7 +116,7 @@ def _are_those_examined(listed: list[ListedFile]) -> bool:
 def _look_at(path: str) -> tuple[int, int]:
     try:
         found = os.stat(path)
-        if os.access(path, os.R_OK):
+        if stat.S_ISREG(found.st_mode) and os.access(path, os.R_OK):
             return found.st_size, found.st_mtime_ns
     except (OSError, ValueError):
         pass

@@ -30,7 +30,7 @@ class ExaminationStore:
 
     def __init__(self, root: Path) -> None:
         self.code = digest_code(CODE)
-        self.libraries = find_versions("soundfile")
+        self.libraries = find_versions("av")
         identity = {"code": self.code, "libraries": self.libraries}
         self.folder = root / "examinations" / digest_identity(identity)
 

@@ -12,8 +12,8 @@ STREAMED = 2**31 - 2**16
 def describe_truncation(content: bytes, *, decoded_s: float, announced_s: float) -> str:
     """Say what is missing at the end of an audio file, or nothing.
 
-    WAV, AIFF and Ogg are looked at themselves, because libsndfile takes what is
-    left of them for the whole. An MP3 file without a header cannot be judged.
+    WAV, AIFF and Ogg are looked at themselves, because FFmpeg takes what is left
+    of them for the whole. MP3 and AAC files without a header cannot be judged.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def describe_truncation(content: bytes, *, decoded_s: float, announced_s: float)
     decoded_s : float
         Seconds of audio that were decoded.
     announced_s : float
-        Seconds of audio according to the header.
+        Seconds of audio according to the header; 0 if it does not say.
     """
     if announced_s - decoded_s > TOLERANCE_S:
         return f"truncated: {decoded_s:.2f} of {announced_s:.2f} s can be decoded"
@@ -32,15 +32,24 @@ def describe_truncation(content: bytes, *, decoded_s: float, announced_s: float)
         missing_s = decoded_s * (announced / len(content) - 1)
         if announced < STREAMED and missing_s > TOLERANCE_S:
             return f"truncated: {len(content)} of {announced} bytes are there"
-    if content[:4] == b"OggS" and not _has_last_page(content):
-        return "truncated: the last page is missing or incomplete"
+    if content[:4] == b"OggS" and not _is_complete(_find_last_page(content)):
+        return "truncated: the last page is incomplete"
     return ""
 
 
-def _has_last_page(content: bytes) -> bool:
-    # Layout of a page: https://www.rfc-editor.org/rfc/rfc3533#section-6
-    page = content[content.rfind(b"OggS") :]
-    if len(page) < 27 or not page[5] & 0x04:
-        return False
-    segments = page[26]
-    return len(page) >= 27 + segments + sum(page[27 : 27 + segments])
+def lacks_end(content: bytes) -> bool:
+    """Tell whether an Ogg file ends with a whole page that is not marked as the last.
+
+    Some programs leave the mark out, and a file that was cut off between two pages
+    looks the same.
+    """
+    return content[:4] == b"OggS" and not _find_last_page(content)[5] & 0x04
+
+
+# Layout of a page: https://www.rfc-editor.org/rfc/rfc3533#section-6
+def _find_last_page(content: bytes) -> bytes:
+    return content[content.rfind(b"OggS") :]
+
+
+def _is_complete(page: bytes) -> bool:
+    return len(page) >= 27 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])

@@ -20,6 +20,9 @@ LIBRARIES = ("opensmile",)
 LAST_WINDOW_S = 0.1
 """Seconds of silence beyond the last window, without which openSMILE leaves it out."""
 
+LARGEST = 32767 / 32768
+"""Largest sample of 16 bits."""
+
 
 def column_names() -> list[str]:
     """Return openSMILE's own feature names, in its order."""
@@ -28,6 +31,8 @@ def column_names() -> list[str]:
 
 def extract_frames(sound: Sound) -> np.ndarray:
     """Compute the functionals of all frames in one pass over the clip.
+
+    Samples beyond full scale are clipped, as a file of 16 bits would hold them.
 
     Parameters
     ----------
@@ -42,7 +47,9 @@ def extract_frames(sound: Sound) -> np.ndarray:
     padding = max(0, round(needed_s * sound.sample_rate) - len(sound.samples))
     padded = np.pad(sound.samples, (0, padding))
     smile = _functionals(window_s=grid.window_s, hop_s=grid.hop_s)
-    table = smile.process_signal(padded, sound.sample_rate)
+    # openSMILE takes integers of 16 bits: what lies beyond full scale would wrap around.
+    bounded = np.clip(padded, -1, LARGEST)
+    table = smile.process_signal(bounded, sound.sample_rate)
     return table.to_numpy(np.float32)[: sound.n_frames]
 
 
