@@ -20,6 +20,7 @@ from emotrace.corpus.files import FILES, digest_audio, read_files, select_usable
 from emotrace.corpus.listing import LISTING, Changes, digest_listing, find_changes, list_files
 from emotrace.corpus.store import ExaminationStore
 from emotrace.errors import EmotraceError
+from emotrace.store import open_store
 
 CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
@@ -180,6 +181,17 @@ def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.Monkey
         assert store.examine_audio(shutil.copy(path, "copy.wav")) == examined
     store.locate(examined.sha256).write_text("{", encoding="utf-8")
     assert store.examine_audio(path) == examined
+
+
+def test_a_second_working_folder_that_shares_the_store_decodes_nothing(
+    music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, shared = os.path.abspath(music / "NA.wav"), str(tmp_path / "shared")
+    examined = ExaminationStore(open_store(shared).root).examine_audio(path)
+    monkeypatch.delattr(examination, "decode_audio")
+    (tmp_path / "second").mkdir()
+    monkeypatch.chdir(tmp_path / "second")
+    assert ExaminationStore(open_store(shared).root).examine_audio(path) == examined
 
 
 def test_a_file_replaced_while_it_is_examined_spoils_no_entry(
