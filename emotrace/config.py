@@ -7,10 +7,20 @@ through `load_config`, which refuses what it does not know before any job starts
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from emotrace.errors import EmotraceError
@@ -216,13 +226,16 @@ class EvaluationSettings(Settings):
     )
 
 
+ClipId = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
+
+
 class FigureSettings(Settings):
     """What is drawn."""
 
     # Ids that are numbers may be written without quotation marks.
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    clips: list[str] = Field(
+    clips: list[ClipId] = Field(
         [],
         description="Clips to draw, by clip_id; where empty, four evaluated clips spread over "
         "the plane of arousal and valence.",
@@ -416,6 +429,8 @@ def _describe(detail: Mapping[str, Any]) -> str:
         return f"  {key}.name: {tag!r} is no corpus; {suggest(tag, CORPORA)}"
     if detail["type"] in ("unknown", "repeated"):
         return f"  {key}: {detail['msg']}"
+    if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
+        return f"  {key}: YAML takes this for {detail['input']!r}; put it in quotation marks"
     return f"  {key}: {detail['msg']} (value {detail['input']!r})"
 
 
