@@ -8,7 +8,10 @@ through `load_config`, which refuses what it does not know before any job starts
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
@@ -283,13 +286,16 @@ class EvaluationSettings(Settings):
     )
 
 
+ClipId = Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
+
+
 class FigureSettings(Settings):
     """What is drawn."""
 
     # Ids that are numbers may be written without quotation marks.
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    clips: list[str] = Field(
+    clips: list[ClipId] = Field(
         [],
         max_length=6,
         description="Up to six clips to draw, by clip_id; where empty, four evaluated clips spread "
@@ -545,6 +551,8 @@ def _describe(detail: Mapping[str, Any]) -> str:
         return f"  {key}.name: {shorten(tag)} is no corpus; {suggest(tag, CORPORA)}"
     if detail["type"] in ("unknown", "repeated"):
         return f"  {key}: {detail['msg']}"
+    if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):
+        return f"  {key}: YAML takes this for {found}; put it in quotation marks"
     message = WORDS.get(detail["type"], context.get("error", detail["msg"]))
     return f"  {key}: {message} (value {found})"
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 TOLERANCE = 1e-6
 """Of a hop; absorbs the rounding of times written as decimal fractions."""
 
@@ -38,6 +41,35 @@ class FrameGrid:
         covered = (duration_s - start_s - self.window_s / 2) / self.hop_s
         return max(0, math.floor(covered + TOLERANCE) + 1)
 
+    def is_covered(
+        self, times_s: ArrayLike, offset_s: float, duration_s: float
+    ) -> NDArray[np.bool_]:
+        """Say for each time whether the audio covers the frame that begins there."""
+        frames = number_frames(times_s, self.hop_s)
+        first = self.first_frame(offset_s)
+        return (frames >= first) & (frames < first + self.count_frames(offset_s, duration_s))
+
     def frame_time(self, frame: int) -> float:
         """Time in seconds at which a frame begins, rounded to a microsecond."""
         return round(frame * self.hop_s, 6)
+
+
+def number_frames(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
+    """Return the number of the frame that begins at each time.
+
+    Times of one frame may differ a little, since some are written as 30.000001: compare
+    frames by their numbers, never by their times.
+
+    Parameters
+    ----------
+    times_s : array_like
+        Seconds on the annotations' time line.
+    hop_s : float
+        Seconds between the beginnings of two frames.
+
+    Returns
+    -------
+    ndarray
+        Whole numbers; as floats, because a time in a file may be any number.
+    """
+    return np.round(np.asarray(times_s, dtype=float) / hop_s)

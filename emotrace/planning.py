@@ -7,7 +7,10 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
+
+import yaml
 
 from emotrace.config import Config
 from emotrace.corpus.sources import list_clip_ids, list_labels
@@ -68,7 +71,7 @@ def refuse_unknown_clips(settings: Config) -> None:
         return
     lines = [
         f"  figures.clips: {clip_id!r} is no clip of the corpus {settings.corpus.name}; "
-        f"{suggest(clip_id, known)}"
+        f"{_suggest_clip(clip_id, known)}"
         for clip_id in settings.figures.clips
         if clip_id not in set(known)
     ]
@@ -77,6 +80,25 @@ def refuse_unknown_clips(settings: Config) -> None:
             "\n".join(["the config is not valid:", *lines]),
             hint="figures.clips: [] lets emotrace choose",
         )
+
+
+def _suggest_clip(clip_id: str, known: Iterable[str]) -> str:
+    """Suggest the id that YAML may have taken for a number, or else the nearest one."""
+    for other in known:
+        if _read_yaml(other) == clip_id:
+            return (
+                f'YAML takes {other} for the number {clip_id}: put it in quotation marks, "{other}"'
+            )
+    return suggest(clip_id, known)
+
+
+def _read_yaml(text: str) -> str | None:
+    """Return how an id without quotation marks reads if YAML takes it for a number."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None
+    return str(value) if isinstance(value, int | float) else None
 
 
 def name_user() -> None:

@@ -85,6 +85,7 @@ rule plot_curves:
         mem_mb=2000,
         runtime=10,
     params:
+        hop_s=settings.features.hop_s,
         code=digest_code("workflow_scripts/plot_curves.py"),
     script:
         "../workflow_scripts/plot_curves.py"
@@ -147,6 +148,7 @@ rule plot_attention_maps:
         mem_mb=4000,
         runtime=10,
     params:
+        hop_s=settings.features.hop_s,
         code=digest_code("workflow_scripts/plot_attention_maps.py"),
     script:
         "../workflow_scripts/plot_attention_maps.py"
@@ -179,6 +181,7 @@ rule plot_attended_frames:
         runtime=10,
     params:
         family=attentive_families[:1],
+        hop_s=settings.features.hop_s,
         code=digest_code("workflow_scripts/plot_attended_frames.py"),
     script:
         "../workflow_scripts/plot_attended_frames.py"

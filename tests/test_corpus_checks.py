@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus.checks import find_problems, refuse_constant
+from emotrace.corpus.checks import (
+    describe_half_scale,
+    explain_misfit,
+    find_gaps,
+    find_problems,
+    refuse_constant,
+)
 from emotrace.corpus.examination import Examination, examine_audio
 from emotrace.corpus.exclusion import refuse_excess
 from emotrace.errors import EmotraceError
@@ -248,6 +255,21 @@ def test_every_problem_is_found_in_one_pass() -> None:
         ),
         ("again", fine, build_annotations("again", [15, 15.5, 15.5]), "annotated twice at 15.5 s"),
         (
+            "nearly again",
+            fine,
+            build_annotations("nearly again", [15, 15.5, 15.5008, 16]),
+            "annotated twice at 15.5008 s",
+        ),
+        (
+            "deviant",
+            fine,
+            build_annotations(
+                "deviant", times, arousal_std=[-0.1, 0, 1.41], valence_std=[nan, 1e308, math.inf]
+            ),
+            "arousal_std is out of range at 15 s; "
+            "valence_std is out of range at 15.5 s and 1 times more",
+        ),
+        (
             "between",
             fine,
             build_annotations("between", [15, 15.5, 16.25]),
@@ -304,17 +326,85 @@ def test_as_many_as_tolerated_may_be_left_out(
         (5, 5, 1.0, "none of the 5 clips can be used"),
     ],
 )
-def test_more_than_tolerated_stops_with_the_whole_list(
+def test_more_than_tolerated_stops_and_says_how_many(
     n_excluded: int, n_clips: int, max_excluded: float, message: str
 ) -> None:
     with pytest.raises(EmotraceError) as refused:
         refuse_excess(list_excluded(n_excluded), n_clips, max_excluded)
     lines = str(refused.value).splitlines()
     assert lines[0].startswith(message)
-    assert lines[1:-1] == [
-        f"  clip {n} ({n}.wav): silent; no annotations" for n in range(n_excluded)
-    ]
+    assert "clip 0 (0.wav)" in str(refused.value)
     assert lines[-1].startswith("hint: ")
+
+
+def test_clips_with_the_same_reason_are_counted_and_the_first_are_named() -> None:
+    rows = [(f"{n}", f"{n}.wav", f"too short: {n / 100:.2f} s of audio") for n in range(744)]
+    rows += [("x", "x.wav", "missing file"), ("y", "y.wav", "silent"), ("z", "z.wav", "silent")]
+    excluded = pd.DataFrame(rows, columns=["clip_id", "path", "reason"])
+    with pytest.raises(EmotraceError) as refused:
+        refuse_excess(excluded, 747, 0.05, hint="set corpus.offset_s")
+    assert str(refused.value).splitlines() == [
+        "none of the 747 clips can be used:",
+        "  744 clips, to take 0: too short: 0.00 s of audio",
+        *(f"    {n} ({n}.wav)" for n in range(5)),
+        "    and 739 more, which the job's log names",
+        "  x (x.wav): missing file",
+        "  2 clips: silent",
+        "    y (y.wav)",
+        "    z (z.wav)",
+        "hint: set corpus.offset_s",
+    ]
+
+
+def build_corpus(offset_s: float, *values: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Four clips of 10 s, annotated from second 15 to 24 with the given values."""
+    ids = ["a", "b", "c", "d"]
+    clips = pd.DataFrame({"clip_id": ids, "path": ids, "offset_s": offset_s, "problem": ""})
+    times = list(np.arange(15, 24, 0.5))
+    columns = {target: np.resize(values, len(times)) for target in ("arousal", "valence")}
+    annotations = pd.concat(build_annotations(clip, times, **columns) for clip in ids)
+    return clips.assign(duration_s=10.0), annotations
+
+
+def test_the_forgotten_setting_is_named() -> None:
+    manifest = {"name": "manifest", "annotation_scale": [-1.0, 1.0]}
+    emomusic = {"name": "emomusic", "offset_s": 0.0}
+    fine = build_corpus(15, -0.5, 0.5)
+    assert explain_misfit(*fine, GRID, manifest) is None
+    scaled = explain_misfit(*build_corpus(15, 1.5, 8.75), GRID, manifest)
+    assert "from 1.5 to 8.75" in scaled
+    assert "corpus.annotation_scale" in scaled and scaled.endswith("such as [1, 9]")
+    clips, halved = build_corpus(15, 1.5, 8.75)
+    halved[["arousal", "valence"]] = (halved[["arousal", "valence"]] - 0.5) / 0.5
+    from_0_to_1 = manifest | {"annotation_scale": [0.0, 1.0]}
+    assert "from 1.5 to 8.75" in explain_misfit(clips, halved, GRID, from_0_to_1)
+    early = build_corpus(0, -0.5, 0.5)
+    hint = explain_misfit(*early, GRID, emomusic)
+    assert "annotated from second 15 to 23.5, its audio lies from second 0 to 10" in hint
+    assert "set corpus.offset_s" in hint
+    assert "column offset_s of corpus.clips" in explain_misfit(*early, GRID, manifest)
+
+
+def test_labels_above_the_middle_of_the_default_scale_are_announced() -> None:
+    _, annotations = build_corpus(0, 0.0, 1.0)
+    manifest = {"annotation_scale": [-1.0, 1.0]}
+    assert "annotation_scale: [0, 1]" in describe_half_scale(annotations, manifest)
+    assert describe_half_scale(annotations, {"annotation_scale": [0.0, 1.0]}) is None
+    assert describe_half_scale(annotations, {"name": "emomusic"}) is None
+    _, annotations = build_corpus(0, -0.1, 1.0)
+    assert describe_half_scale(annotations, manifest) is None
+
+
+def test_gaps_between_annotated_frames_are_found() -> None:
+    clips, _ = build_corpus(0, 0.5)
+    times = {
+        "a": [0.0, 0.5, 1.000001, 1.5],
+        "b": [0.0, 0.5, 2.0, 2.5, 4.0],
+        "c": [-5.0, 1.0, 1.5, 12.0],  # what the audio does not cover is no gap
+        "d": [3.0, 1.0, 2.0, 2.5],  # in any order
+    }
+    annotations = pd.concat(build_annotations(clip, found) for clip, found in times.items())
+    assert find_gaps(clips, annotations, GRID) == {"b": "1 to 2 s", "d": "1.5 to 2 s"}
 
 
 def test_a_target_that_never_varies_is_refused() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +33,10 @@ from emotrace.figures.style import (
 )
 
 FRAMES = 20
-TIMES = 15 + 0.5 * np.arange(FRAMES)
+HOP_S = 0.5
+TIMES = 15 + HOP_S * np.arange(FRAMES)
+WITH_GAPS = np.array([15, 15.5, 16, 18.500001, 20, 20.5])
+"""A frame without neighbours among them, and one written with an error of rounding."""
 LABELS = {"arousal": "AT_64 on compare", "valence": "AT_128 on spectral"}
 NAMES = {"clip_id": "584", "title": "$5 for a_b^c {x} \\frac", "artist": "Кино & Ωmega"}
 LONG = {"clip_id": "978", "title": "A long title without an end " * 20, "artist": None}
@@ -75,7 +80,7 @@ def make_chroma_clip(random: np.random.Generator, **options: object) -> ChromaCl
     return ChromaClip(
         **NAMES,
         chroma=random.uniform(0, 1, (12, 400)),
-        times_s=13 + 0.05 * np.arange(400),
+        sounding_s=(13.0, 33.0),
         span_s=(15.0, 25.0),
         **options,
     )
@@ -95,16 +100,18 @@ def make_errors(random: np.random.Generator) -> dict[str, TargetErrors]:
 
 def draw_curves_of(random: np.random.Generator, **options: float) -> Figure:
     clips = make_curve_clips(random, **options)
-    return draw_curves(clips, best_labels=LABELS, baseline_label="LSTM_400 on compare")
+    return draw_curves(clips, best_labels=LABELS, baseline_label="LSTM_400 on compare", hop_s=HOP_S)
 
 
 DRAWINGS: dict[str, Callable[[np.random.Generator], Figure]] = {
     "curves": draw_curves_of,
     "histograms": lambda random: draw_error_histograms(make_errors(random)),
-    "maps": lambda random: draw_attention_maps([make_map_clip(random)], labels=LABELS),
-    "attended": lambda random: draw_attended_frames([make_attended_clip(random)], labels=LABELS),
+    "maps": lambda random: draw_attention_maps([make_map_clip(random)], labels=LABELS, hop_s=HOP_S),
+    "attended": lambda random: draw_attended_frames(
+        [make_attended_clip(random)], labels=LABELS, hop_s=HOP_S
+    ),
     "chromagrams": lambda random: draw_chromagrams(
-        [make_chroma_clip(random, attended_s={"arousal": [15.0, 20.0]})]
+        [make_chroma_clip(random, attended_s={"arousal": [15.0, 20.0]})], hop_s=HOP_S
     ),
 }
 
@@ -168,12 +175,14 @@ def test_captions_are_shortened_to_their_room_but_keep_the_clip_id() -> None:
 
 def test_curves_show_truth_best_and_baseline_on_shared_limits(random: np.random.Generator) -> None:
     clips = make_curve_clips(random)
-    figure = draw_curves(clips, best_labels=LABELS, baseline_label="LSTM_400 on compare")
+    figure = draw_curves(
+        clips, best_labels=LABELS, baseline_label="LSTM_400 on compare", hop_s=HOP_S
+    )
     assert len(figure.axes) == 4
     assert {axes.get_ylim() for axes in figure.axes} == {(-1.0, 1.0)}
     assert [axes.get_ylabel().split()[0] for axes in figure.axes] == [*TARGETS, *TARGETS]
     assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["time (s)"] * 2
-    drawn = {tuple(line.get_ydata()) for line in figure.axes[1].lines}
+    drawn = {tuple(line.get_ydata()[:FRAMES]) for line in figure.axes[1].lines}
     curve = clips[0].curves["valence"]
     assert {tuple(curve.truth), tuple(curve.best), tuple(curve.baseline)} <= drawn
     legend = "\n".join(list_legend(figure))
@@ -216,7 +225,7 @@ def test_histograms_count_as_numpy_does(random: np.random.Generator) -> None:
 
 def test_backward_maps_are_blank_at_and_after_the_own_frame(random: np.random.Generator) -> None:
     clip = make_map_clip(random, backward=True)
-    figure = draw_attention_maps([clip], labels=LABELS, backward=True)
+    figure = draw_attention_maps([clip], labels=LABELS, hop_s=HOP_S, backward=True)
     for axes, target in zip(figure.axes, TARGETS, strict=False):
         drawn = axes.images[0].get_array()
         assert np.array_equal(drawn.mask, np.triu(np.ones((FRAMES, FRAMES), bool)))
@@ -232,7 +241,7 @@ def test_backward_maps_never_hide_a_weight(random: np.random.Generator) -> None:
 
 def test_maps_share_colours_and_name_the_uniform_weight(random: np.random.Generator) -> None:
     clip = make_map_clip(random)
-    figure = draw_attention_maps([clip], labels=LABELS)
+    figure = draw_attention_maps([clip], labels=LABELS, hop_s=HOP_S)
     arousal, valence, bar = figure.axes
     assert arousal.images[0].norm is valence.images[0].norm
     assert not np.ma.getmaskarray(arousal.images[0].get_array()).any()
@@ -255,7 +264,7 @@ def test_colours_do_not_blow_up_rounding() -> None:
 
 def test_attended_frames_are_those_of_largest_weight(random: np.random.Generator) -> None:
     clip = make_attended_clip(random)
-    figure = draw_attended_frames([clip], labels=LABELS, count=3)
+    figure = draw_attended_frames([clip], labels=LABELS, hop_s=HOP_S, count=3)
     curves, *strips = figure.axes
     for strip, target in zip(strips, TARGETS, strict=True):
         expected = set(np.argsort(clip.received[target])[-3:])
@@ -290,9 +299,11 @@ def test_a_tenth_of_the_frames_is_attended_but_at_least_one() -> None:
 def test_chromagrams_lie_on_the_time_axis_of_the_attended_frames(
     random: np.random.Generator,
 ) -> None:
-    figure = draw_chromagrams([make_chroma_clip(random, attended_s={"valence": [15.0, 20.0]})])
+    figure = draw_chromagrams(
+        [make_chroma_clip(random, attended_s={"valence": [15.0, 20.0]})], hop_s=HOP_S
+    )
     panel, bar = figure.axes
-    attended = draw_attended_frames([make_attended_clip(random)], labels=LABELS)
+    attended = draw_attended_frames([make_attended_clip(random)], labels=LABELS, hop_s=HOP_S)
     assert panel.get_xlim() == attended.axes[0].get_xlim() == (15, 25)
     labels = [label.get_text() for label in panel.get_yticklabels()]
     assert labels == ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"]
@@ -305,17 +316,87 @@ def test_chromagrams_lie_on_the_time_axis_of_the_attended_frames(
 
 @pytest.mark.parametrize("clips", range(1, 7))
 def test_one_to_six_clips_have_their_panels(clips: int, random: np.random.Generator) -> None:
-    maps = draw_attention_maps([make_map_clip(random)] * clips, labels=LABELS)
+    maps = draw_attention_maps([make_map_clip(random)] * clips, labels=LABELS, hop_s=HOP_S)
     assert len(maps.axes) == 2 * clips + 1
-    attended = draw_attended_frames([make_attended_clip(random)] * clips, labels=LABELS)
+    attended = draw_attended_frames(
+        [make_attended_clip(random)] * clips, labels=LABELS, hop_s=HOP_S
+    )
     assert len(attended.axes) == 3 * clips
-    chroma = draw_chromagrams([make_chroma_clip(random)] * clips)
+    chroma = draw_chromagrams([make_chroma_clip(random)] * clips, hop_s=HOP_S)
     assert len(chroma.axes) == clips + 1
     assert list_legend(chroma) == []
     for figure in (maps, attended, chroma):
         assert figure.get_figheight() < 9.5
 
 
+def cut(clip: Any, **arrays: Any) -> Any:
+    """Keep of a clip the frames of `WITH_GAPS`."""
+    return replace(clip, times_s=WITH_GAPS, **arrays)
+
+
+def test_attended_frames_are_drawn_at_their_own_times(random: np.random.Generator) -> None:
+    clip = make_attended_clip(random)
+    n_frames = len(WITH_GAPS)
+    truth = {target: clip.truth[target][:n_frames] for target in TARGETS}
+    received = {target: np.arange(1, n_frames + 1) / 21 for target in TARGETS}
+    clip = cut(clip, truth=truth, received=received)
+    figure = draw_attended_frames([clip], labels=LABELS, hop_s=HOP_S, count=2)
+    curves, *strips = figure.axes
+    for strip in strips:
+        np.testing.assert_allclose([bar.get_x() for bar in strip.patches], WITH_GAPS, atol=1e-5)
+        np.testing.assert_allclose([bar.get_width() for bar in strip.patches], HOP_S)
+    steps = curves.patches[0].get_data()
+    values = dict(zip(steps.edges.round(3), steps.values, strict=False))
+    assert [time for time, value in values.items() if np.isfinite(value)] == [
+        *(15, 15.5, 16, 18.5, 20, 20.5)
+    ]
+    assert values[18.5] == truth["arousal"][3]
+    marks = [line for line in curves.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(marks[0].get_xdata(), [20.25, 20.75])
+    assert curves.get_xlim() == (15, 21)
+
+
+def test_maps_are_blank_where_frames_are_missing(random: np.random.Generator) -> None:
+    clip = make_map_clip(random)
+    n_frames = len(WITH_GAPS)
+    weights = {target: clip.weights[target][:n_frames, :n_frames] for target in TARGETS}
+    figure = draw_attention_maps([cut(clip, weights=weights)], labels=LABELS, hop_s=HOP_S)
+    image = figure.axes[0].images[0]
+    assert image.get_extent() == [15, 21, 15, 21]
+    drawn = image.get_array()
+    cells = [0, 1, 2, 7, 10, 11]
+    assert drawn.shape == (12, 12)
+    np.testing.assert_array_equal(drawn[np.ix_(cells, cells)].filled(-1), weights["arousal"])
+    assert drawn.count() == n_frames**2
+
+
+def test_curves_break_where_frames_are_missing(random: np.random.Generator) -> None:
+    arrays = random.uniform(-0.5, 0.5, (3, len(WITH_GAPS)))
+    truth, best, baseline = arrays
+    spread = np.full(len(WITH_GAPS), 0.1)
+    curve = Curve(times_s=WITH_GAPS, truth=truth, truth_std=spread, best=best, baseline=baseline)
+    clip = CurveClip(**NAMES, curves=dict.fromkeys(TARGETS, curve))
+    figure = draw_curves([clip], best_labels=LABELS, baseline_label="LSTM_4", hop_s=HOP_S)
+    line = next(line for line in figure.axes[0].lines if line.get_color() == "#000000")
+    x_s, y = line.get_xdata(), line.get_ydata()
+    breaks = np.flatnonzero(np.isnan(x_s))
+    runs = [run[np.isfinite(x_s[run])] for run in np.split(np.arange(len(x_s)), breaks)]
+    runs = [run for run in runs if run.size]
+    for run, expected in zip(runs, [(15, 15.5, 16, 16.5), (18.5, 19), (20, 20.5, 21)], strict=True):
+        np.testing.assert_allclose(x_s[run], expected, atol=1e-5)
+    np.testing.assert_array_equal(y[runs[1]], [truth[3]] * 2)
+    band = figure.axes[0].collections[0]
+    assert len(band.get_paths()) == 3
+
+
+def test_marks_of_the_chromagram_are_as_wide_as_a_frame(random: np.random.Generator) -> None:
+    clip = make_chroma_clip(random, attended_s={"valence": [15.0, 20.0]})
+    panel, _ = draw_chromagrams([clip], hop_s=1.0).axes
+    segments = panel.collections[0].get_segments()
+    assert [(begin[0], end[0]) for begin, end in segments] == [(15, 16), (20, 21)]
+
+
 def test_frames_end_where_the_next_begins() -> None:
-    np.testing.assert_allclose(find_edges([15, 15.5, 16]), [15, 15.5, 16, 16.5])
-    np.testing.assert_allclose(find_edges([15]), [15, 15.5])
+    np.testing.assert_allclose(find_edges([15, 15.5, 16], 0.5), [15, 15.5, 16, 16.5])
+    np.testing.assert_allclose(find_edges([15], 2.0), [15, 17])
+    np.testing.assert_allclose(find_edges([15, 16], 0.5), [15, 15.5, 16, 16.5])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,36 @@ def test_unreadable_files_and_scales_are_named(write: Write, tmp_path: Path) -> 
         list_audio(tmp_path / "absent.csv")
     with pytest.raises(EmotraceError, match=r"annotation_scale: found \(9, 1\)"):
         read_manifest(*write(), annotation_scale=(9, 1))
+
+
+def test_paths_below_a_home_folder_are_found(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "~.wav").touch()
+    paths = write("clip_id,path\n007,~/music/a.wav\n12,~.wav\n")
+    expected = [str(tmp_path / "home/music/a.wav"), str(tmp_path / "~.wav")]
+    assert [path for _, path, _ in list_audio(paths[0])] == expected
+    assert read_manifest(*paths)[0]["path"].tolist() == expected
+    paths = write("clip_id,path\n007,~nosuchuser/a.wav\n")
+    with pytest.raises(EmotraceError, match="line 2, column 'path': found '~nosuchuser/a.wav'"):
+        list_audio(paths[0])
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_names_are_found_however_their_accents_are_spelt(
+    on_disk: str, write: Write, tmp_path: Path
+) -> None:
+    spell = partial(unicodedata.normalize, on_disk)
+    other = partial(unicodedata.normalize, {"NFC": "NFD", "NFD": "NFC"}[on_disk])
+    folder = tmp_path / spell("Zoë")
+    folder.mkdir()
+    (folder / spell("é.wav")).touch()
+    annotations = ANNOTATIONS.replace("12", spell("ü"))
+    text = f"clip_id,path\n007,{other('Zoë')}/{spell('é.wav')}\n{other('ü')},{other('Zoë/é.wav')}\n"
+    paths = write(text + "absent,ñ.wav\n", annotations)
+    found = [path for _, path, _ in list_audio(paths[0])]
+    assert found == [*[str(folder / spell("é.wav"))] * 2, str(tmp_path / "ñ.wav")]
+    clips, read = read_manifest(*paths)
+    assert clips["path"].tolist() == found
+    assert set(read["clip_id"]) == {"007", "ü"} <= set(clips["clip_id"])

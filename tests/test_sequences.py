@@ -112,3 +112,10 @@ def test_a_clip_without_annotated_frames_is_named(missing: str, tmp_path: Path) 
     write_annotations(tmp_path / "a.parquet", both if missing == "features" else other)
     with pytest.raises(EmotraceError, match=r"f\.parquet.*1 clips?, lonely 7"):
         load_sequences(tmp_path / "f.parquet", tmp_path / "a.parquet", ["here", "lonely 7"])
+
+
+def test_a_frame_annotated_twice_is_refused(tmp_path: Path) -> None:
+    write_feature_table(tmp_path / "f.parquet", {"a": [0.0, 0.5], "b": [0.0, 0.5]})
+    write_annotations(tmp_path / "a.parquet", {"a": [0.0, 0.5], "b": [0.0, 0.5, 0.5008]})
+    with pytest.raises(EmotraceError, match=r"clip b is annotated twice in the frame at 0\.5"):
+        load_sequences(tmp_path / "f.parquet", tmp_path / "a.parquet", ["a", "b"])

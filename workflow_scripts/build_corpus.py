@@ -10,10 +10,17 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    from emotrace.corpus.checks import find_problems, refuse_constant
+    from emotrace.corpus.checks import (
+        describe_half_scale,
+        explain_misfit,
+        find_gaps,
+        find_problems,
+        refuse_constant,
+    )
     from emotrace.corpus.exclusion import refuse_excess
     from emotrace.corpus.files import join_files, read_files
     from emotrace.corpus.sources import read_corpus
+    from emotrace.corpus.text_table import describe_ids
     from emotrace.frames import FrameGrid
     from emotrace.provenance import digest_tables
     from emotrace.training.groups import describe_twins
@@ -23,10 +30,12 @@ def main() -> None:
     output = snakemake.output
     clips, annotations = read_corpus(corpus)
     clips = join_files(clips, read_files(snakemake.input.files))
-    excluded = find_problems(clips, annotations, FrameGrid(**snakemake.params.frames))
+    grid = FrameGrid(**snakemake.params.frames)
+    excluded = find_problems(clips, annotations, grid)
     for row in excluded.itertuples():
         logger.warning("left out %s (%s): %s", row.clip_id, row.path, row.reason)
-    refuse_excess(excluded, len(clips), corpus["max_excluded"])
+    hint = explain_misfit(clips, annotations, grid, corpus)
+    refuse_excess(excluded, len(clips), corpus["max_excluded"], hint=hint)
 
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
     for clip in clips[clips["note"] != ""].itertuples():
@@ -34,6 +43,15 @@ def main() -> None:
     annotations = annotations[annotations["clip_id"].isin(clips["clip_id"])]
     annotations = annotations.sort_values(["clip_id", "time_s"])
     refuse_constant(annotations)
+    if doubt := describe_half_scale(annotations, corpus):
+        logger.warning("%s", doubt)
+    if gaps := find_gaps(clips, annotations, grid):
+        logger.warning(
+            "frames are not annotated between others, and models take those on both sides of such "
+            "a gap as neighbours (if all clips have gaps, set features.hop_s to the time between "
+            "your annotations): clips with gaps, each with its first one: %s",
+            describe_ids(f"{clip_id}: {gap}" for clip_id, gap in gaps.items()),
+        )
     logger.info("%d clips, %d left out", len(clips), len(excluded))
     for remark in [*describe_twins(clips), *describe_division(clips, protocol["name"])]:
         logger.warning("%s", remark)

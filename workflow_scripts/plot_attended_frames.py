@@ -31,7 +31,8 @@ def main() -> None:
                 received={target: maps[target][clip_id][1].mean(axis=0) for target in TARGETS},
             )
         )
-    figure = draw_attended_frames(drawn, labels=examples.name_models(family))
+    labels, hop_s = examples.name_models(family), snakemake.params.hop_s
+    figure = draw_attended_frames(drawn, labels=labels, hop_s=hop_s)
     save_figure(figure, *snakemake.output)
 
 

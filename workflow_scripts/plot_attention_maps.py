@@ -26,8 +26,8 @@ def main() -> None:
         )
         for clip_id in examples.clip_ids
     ]
-    labels = examples.name_models(family)
-    figure = draw_attention_maps(drawn, labels=labels, backward=family == "BAT")
+    labels, hop_s = examples.name_models(family), snakemake.params.hop_s
+    figure = draw_attention_maps(drawn, labels=labels, hop_s=hop_s, backward=family == "BAT")
     save_figure(figure, *snakemake.output)
 
 

@@ -5,7 +5,6 @@ from emotrace.records import record_job
 
 
 def main() -> None:
-    import numpy as np
     import pandas as pd
 
     from emotrace import TARGETS
@@ -30,11 +29,9 @@ def main() -> None:
     for clip_id in examples.clip_ids:
         clip = clips.loc[clip_id]
         chroma = Sound(read_audio(clip["path"]), SAMPLE_RATE, 0, grid).chroma_cqt
-        columns = clip["offset_s"] + np.arange(chroma.shape[1]) * HOP_LENGTH / SAMPLE_RATE
+        end_s = clip["offset_s"] + chroma.shape[1] * HOP_LENGTH / SAMPLE_RATE
         times = annotations.loc[clip_id, "time_s"].to_numpy()
-        n_frames = grid.count_frames(clip["offset_s"], clip["duration_s"])
-        first = grid.frame_time(grid.first_frame(clip["offset_s"]))
-        covered = times[(times >= first) & (times < first + n_frames * grid.hop_s)]
+        covered = times[grid.is_covered(times, clip["offset_s"], clip["duration_s"])]
         attended = {}
         for target in TARGETS if maps else ():
             frame_times, weights = maps[target][clip_id]
@@ -45,12 +42,12 @@ def main() -> None:
                 title=clip["title"],
                 artist=clip["artist"],
                 chroma=chroma,
-                times_s=columns,
+                sounding_s=(clip["offset_s"], end_s),
                 span_s=(covered[0], covered[-1] + grid.hop_s),
                 attended_s=attended,
             )
         )
-    save_figure(draw_chromagrams(drawn), *snakemake.output)
+    save_figure(draw_chromagrams(drawn, hop_s=grid.hop_s), *snakemake.output)
 
 
 if __name__ == "__main__":

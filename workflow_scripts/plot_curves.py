@@ -45,6 +45,7 @@ def main() -> None:
         ],
         best_labels=examples.name_models("best"),
         baseline_label=f"{baseline} on {examples.choices['feature_set']}",
+        hop_s=snakemake.params.hop_s,
     )
     save_figure(figure, *snakemake.output)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
 from emotrace.errors import EmotraceError
+
+MOST_NAMED = 5
+"""Clips that a message names for each reason."""
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
+"""In which reasons of the same kind differ."""
 
 
 def tabulate_excluded(rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
@@ -14,25 +21,52 @@ def tabulate_excluded(rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=["clip_id", "path", "reason"], dtype="str")
 
 
-def refuse_excess(excluded: pd.DataFrame, n_clips: int, max_excluded: float) -> None:
+def refuse_excess(
+    excluded: pd.DataFrame, n_clips: int, max_excluded: float, *, hint: str | None = None
+) -> None:
     """Stop if more clips are broken than the config tolerates.
+
+    Parameters
+    ----------
+    excluded : pandas.DataFrame
+        As `tabulate_excluded` returns it.
+    n_clips : int
+        Of the corpus.
+    max_excluded : float
+        Share of the clips that may be left out.
+    hint : str, optional
+        What to do, where more is known than that clips are broken.
 
     Raises
     ------
     EmotraceError
-        Listing every excluded clip and its reason.
+        Saying how many clips there are for each kind of reason, and naming the first.
     """
     # Divided, and not max_excluded * n_clips: 0.29 * 100 is less than 29.
     if len(excluded) < n_clips and len(excluded) / n_clips <= max_excluded:
         return
     if len(excluded) == n_clips:
         summary = f"none of the {n_clips} clips can be used:"
-        hint = "mend them, or look whether the corpus block of the config names the right folder"
+        usual = "mend them, or check that the corpus block of the config names the right files"
     else:
         summary = (
             f"{len(excluded)} of {n_clips} clips cannot be used, more than "
             f"corpus.max_excluded = {max_excluded:g} tolerates:"
         )
-        hint = "mend or remove them, or raise corpus.max_excluded to leave them out"
-    lines = [f"  {row.clip_id} ({row.path}): {row.reason}" for row in excluded.itertuples()]
-    raise EmotraceError("\n".join([summary, *lines]), hint=hint)
+        usual = "mend or remove them, or raise corpus.max_excluded to leave them out"
+    raise EmotraceError("\n".join([summary, *_group_reasons(excluded)]), hint=hint or usual)
+
+
+def _group_reasons(excluded: pd.DataFrame) -> Iterator[str]:
+    kinds = excluded["reason"].str.replace(NUMBER, "#", regex=True)
+    for _, group in excluded.groupby(kinds, sort=False):
+        clips = [f"{row.clip_id} ({row.path})" for row in group.itertuples()]
+        reason = group["reason"].iloc[0]
+        if len(clips) == 1:
+            yield f"  {clips[0]}: {reason}"
+            continue
+        of_first = "" if group["reason"].nunique() == 1 else f", to take {group.iloc[0].clip_id}"
+        yield f"  {len(clips)} clips{of_first}: {reason}"
+        yield from (f"    {clip}" for clip in clips[:MOST_NAMED])
+        if len(clips) > MOST_NAMED:
+            yield f"    and {len(clips) - MOST_NAMED} more, which the job's log names"

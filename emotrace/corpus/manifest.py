@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +57,15 @@ def read_manifest(
     """Read a corpus that its owner describes in two CSV files.
 
     Columns besides those named here are ignored. Clip ids stay text, so that
-    "007" keeps its zeros. Annotations of clips that the clips CSV does not list
+    "007" keeps its zeros; they are compared in Unicode's composed form (NFC), and files
+    are found whichever form their names have. Annotations of clips that the clips CSV does not list
     are left out, with one warning.
 
     Parameters
     ----------
     clips_csv : Path
-        Columns ``clip_id`` and ``path`` (absolute, or relative to the folder of
-        this file); optionally ``offset_s`` (seconds; where the audio's first sample
+        Columns ``clip_id`` and ``path`` (absolute, relative to the folder of this
+        file, or below ``~``); optionally ``offset_s`` (seconds; where the audio's first sample
         lies on the annotations' time line; 0 without the column), ``split``,
         ``artist``, ``title``, ``genre`` (empty without the column). A split is one of
         `emotrace.corpus.splits.SPLITS` or empty.
@@ -83,8 +86,9 @@ def read_manifest(
     Raises
     ------
     EmotraceError
-        If a file cannot be read, a column is missing, a cell is not a number, or a split
-        is unknown.
+        If a file cannot be read, a column is missing, a cell is not a number, a split is
+        unknown, or a path begins with the home folder of a user whom the machine does not
+        know.
     """
     import pandas as pd
 
@@ -110,20 +114,67 @@ def read_manifest(
 
 def _read_clips(table: TextTable) -> dict[str, list]:
     refuse_unknown_splits(table)
-    folder = table.path.parent
     nothing = [""] * len(table.lines)
     return {
-        "clip_id": table.read_names("clip_id"),
-        "path": [str(folder / path) for path in table.read_names("path")],
+        "clip_id": _read_ids(table),
+        "path": _read_paths(table),
         "offset_s": table.read_numbers("offset_s", required=True)
         if "offset_s" in table.columns
         else [0.0] * len(table.lines),
     } | {name: table.columns.get(name, nothing) for name in ("split", "artist", "title", "genre")}
 
 
+def _read_ids(table: TextTable) -> list[str]:
+    return [unicodedata.normalize("NFC", clip_id) for clip_id in table.read_names("clip_id")]
+
+
+def _read_paths(table: TextTable) -> list[str]:
+    return [
+        find_spelling(str(table.path.parent / _expand_home(table, line, text)))
+        for line, text in zip(table.lines, table.read_names("path"), strict=True)
+    ]
+
+
+def _expand_home(table: TextTable, line: int, text: str) -> Path:
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if os.path.lexists(table.path.parent / path):
+            return path
+        raise EmotraceError(
+            f"{table.path}, line {line}, column 'path': found '{text}', but this machine knows no "
+            f"home folder {path.parts[0]}",
+            hint="write the path without ~",
+        ) from None
+
+
+def find_spelling(path: str) -> str:
+    """Return a path as the disk spells it: an accented letter is one or two code points.
+
+    Programs and file systems differ in this (Unicode's forms NFC and NFD), so that a name
+    in a table and the name of its file may look alike and yet be different.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    str
+        The path itself if there is such a file, or none in the other spellings either.
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    folder = find_spelling(folder)
+    spellings = (os.path.join(folder, unicodedata.normalize(form, name)) for form in ("NFC", "NFD"))
+    return next(filter(os.path.lexists, spellings), path)
+
+
 def _read_annotations(table: TextTable, *, middle: float, half: float) -> dict[str, list]:
     columns: dict[str, list] = {
-        "clip_id": table.read_names("clip_id"),
+        "clip_id": _read_ids(table),
         "time_s": table.read_numbers("time_s", required=True),
     }
     for target in ("arousal", "valence"):

@@ -18,10 +18,12 @@ from emotrace.figures.style import (
     TARGET_COLOURS,
     TARGET_MARKERS,
     Clip,
+    fill_cells,
     find_edges,
     find_emotion_limits,
     find_grid,
     make_caption,
+    number_cells,
     print_style,
     scale_emotion,
 )
@@ -37,7 +39,7 @@ class AttendedClip(Clip):
     Parameters
     ----------
     times_s : ndarray
-        Beginning of each frame on the annotation's time line, evenly spaced.
+        Beginning of each frame on the annotation's time line, rising; frames may be missing.
     truth : mapping of str to ndarray
         Keys "arousal" and "valence"; mean of the annotators, in [-1, 1].
     received : mapping of str to ndarray
@@ -51,12 +53,16 @@ class AttendedClip(Clip):
 
 @print_style()
 def draw_attended_frames(
-    clips: Sequence[AttendedClip], *, labels: Mapping[str, str], count: int | None = None
+    clips: Sequence[AttendedClip],
+    *,
+    labels: Mapping[str, str],
+    hop_s: float,
+    count: int | None = None,
 ) -> Figure:
     """Draw the truth with the most attended frames marked, over the attention received.
 
     The attention is drawn as multiples of the uniform weight 1 / frames, from 0 on, so that an
-    almost uniform attention looks almost uniform.
+    almost uniform attention looks almost uniform. Where frames are missing, the figure is blank.
 
     Parameters
     ----------
@@ -64,6 +70,8 @@ def draw_attended_frames(
         One to six.
     labels : mapping of str to str
         Name of the model for "arousal" and for "valence", such as "AT_64 on compare".
+    hop_s : float
+        Seconds between the beginnings of two frames.
     count : int, optional
         How many frames are marked in each curve; a tenth of the clip's frames if not given.
 
@@ -82,7 +90,7 @@ def draw_attended_frames(
         ratios = [3.2] + [1] * len(TARGETS)
         panel = cell.subgridspec(len(ratios), 1, height_ratios=ratios).subplots(sharex=True)
         panel[0].set_title(make_caption(figure, clip, width=PAGE_WIDTH / columns - 0.7))
-        _draw_clip(panel, clip, count)
+        _draw_clip(panel, clip, hop_s, count)
         panels.append(panel)
     _set_limits(panels, clips)
     _add_legend(figure, labels)
@@ -111,8 +119,8 @@ def find_attended(received: ArrayLike, count: int | None = None) -> NDArray[np.i
     return np.sort(order[: max(1, count)])
 
 
-def _draw_clip(panel: Sequence[Axes], clip: AttendedClip, count: int | None) -> None:
-    edges = find_edges(clip.times_s)
+def _draw_clip(panel: Sequence[Axes], clip: AttendedClip, hop_s: float, count: int | None) -> None:
+    cells, edges = number_cells(clip.times_s, hop_s), find_edges(clip.times_s, hop_s)
     curves, *strips = panel
     curves.axhline(0, color="0.6", linewidth=0.5, zorder=0.5)
     curves.set_ylabel("truth (−1 to 1)")
@@ -120,35 +128,38 @@ def _draw_clip(panel: Sequence[Axes], clip: AttendedClip, count: int | None) -> 
     strips[-1].set_xlabel("time (s)")
     for target, strip in zip(TARGETS, strips, strict=True):
         attended = find_attended(clip.received[target], count)
-        _draw_truth(curves, edges, clip.truth[target], attended, target)
-        _draw_strip(strip, edges, clip.received[target], attended, target)
+        _draw_truth(curves, edges, cells, clip.truth[target], attended, target)
+        _draw_strip(strip, edges, cells, clip.received[target], attended, target)
 
 
 def _draw_truth(
     axes: Axes,
     edges: NDArray[np.float64],
+    cells: NDArray[np.intp],
     truth: NDArray[np.floating],
     attended: NDArray[np.intp],
     target: str,
 ) -> None:
     # Steps as wide as a frame line up with the bars below and with the sound.
-    axes.stairs(truth, edges, baseline=None, color=TARGET_COLOURS[target], linewidth=1.2)
+    steps = fill_cells(truth, cells)
+    axes.stairs(steps, edges, baseline=None, color=TARGET_COLOURS[target], linewidth=1.2)
     centres = (edges[:-1] + edges[1:]) / 2
-    axes.plot(centres[attended], truth[attended], **_mark_style(target))
+    axes.plot(centres[cells[attended]], truth[attended], **_mark_style(target))
 
 
 def _draw_strip(
     axes: Axes,
     edges: NDArray[np.float64],
+    cells: NDArray[np.intp],
     received: NDArray[np.floating],
     attended: NDArray[np.intp],
     target: str,
 ) -> None:
     times_uniform = np.asarray(received) * len(received)
     bars = axes.bar(
-        edges[:-1],
+        edges[cells],
         times_uniform,
-        width=np.diff(edges),
+        width=edges[1] - edges[0],
         align="edge",
         color=TARGET_COLOURS[target],
         alpha=PALE,

@@ -22,6 +22,7 @@ from emotrace.figures.style import (
     find_edges,
     make_caption,
     name_models,
+    number_cells,
     print_style,
 )
 
@@ -40,7 +41,7 @@ class MapClip(Clip):
     Parameters
     ----------
     times_s : ndarray, shape (frames,)
-        Beginning of each frame on the annotation's time line, evenly spaced.
+        Beginning of each frame on the annotation's time line, rising; frames may be missing.
     weights : mapping of str to ndarray, shape (frames, frames)
         Keys "arousal" and "valence"; row: predicted frame, column: attended frame.
     """
@@ -51,9 +52,15 @@ class MapClip(Clip):
 
 @print_style()
 def draw_attention_maps(
-    clips: Sequence[MapClip], *, labels: Mapping[str, str], backward: bool = False
+    clips: Sequence[MapClip],
+    *,
+    labels: Mapping[str, str],
+    hop_s: float,
+    backward: bool = False,
 ) -> Figure:
     """Draw weights as maps: attended frame to the right, predicted frame upwards.
+
+    Rows and columns of missing frames stay blank.
 
     Parameters
     ----------
@@ -61,6 +68,8 @@ def draw_attention_maps(
         One to six.
     labels : mapping of str to str
         Name of the model for "arousal" and for "valence", such as "AT_64 on compare".
+    hop_s : float
+        Seconds between the beginnings of two frames.
     backward : bool
         The model attends to the past only (BAT): cells at and after the own frame stay blank.
 
@@ -92,7 +101,7 @@ def draw_attention_maps(
     tail = BACKWARD_TAIL if backward else TAIL
     norm, extend = find_colour_range(maps, uniform, tail=tail)
     for axes, weights, clip in zip(panels.flat, maps, np.repeat(clips, len(TARGETS)), strict=True):
-        _draw_map(axes, weights, clip.times_s, norm)
+        _draw_map(axes, weights, clip.times_s, hop_s, norm)
     caption_width = 5.2 if columns == 1 else 2.8
     for pair, clip in zip(panels, clips, strict=True):
         _label_pair(pair, make_caption(figure, clip, width=caption_width))
@@ -139,6 +148,26 @@ def mask_weights(clip: MapClip, target: str, *, backward: bool) -> np.ma.MaskedA
     return np.ma.masked_array(weights, blank)
 
 
+def place_weights(weights: np.ma.MaskedArray, cells: NDArray[np.intp]) -> np.ma.MaskedArray:
+    """Put a map's weights into the cells of the time axis.
+
+    Parameters
+    ----------
+    weights : masked array, shape (frames, frames)
+    cells : ndarray of int, shape (frames,)
+        From `emotrace.figures.style.number_cells`.
+
+    Returns
+    -------
+    masked array, shape (cells, cells)
+        Masked also where a frame is missing.
+    """
+    shape = (cells[-1] + 1,) * 2
+    placed = np.ma.masked_array(np.zeros(shape), np.full(shape, True))
+    placed[np.ix_(cells, cells)] = weights
+    return placed
+
+
 def find_colour_range(
     maps: Sequence[np.ma.MaskedArray], uniform: Sequence[float], *, tail: float
 ) -> tuple[Normalize, str]:
@@ -171,11 +200,15 @@ def find_colour_range(
 
 
 def _draw_map(
-    axes: Axes, weights: np.ma.MaskedArray, times_s: NDArray[np.floating], norm: Normalize
+    axes: Axes,
+    weights: np.ma.MaskedArray,
+    times_s: NDArray[np.floating],
+    hop_s: float,
+    norm: Normalize,
 ) -> None:
-    edges = find_edges(times_s)
+    edges = find_edges(times_s, hop_s)
     axes.imshow(
-        weights,
+        place_weights(weights, number_cells(times_s, hop_s)),
         cmap=WEIGHT_MAP,
         norm=norm,
         origin="lower",

@@ -17,11 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from emotrace import TARGETS
 from emotrace.figures.style import (
     CHROMA_MAP,
-    DEFAULT_FRAME_S,
     PAGE_WIDTH,
     TARGET_COLOURS,
     Clip,
-    find_edges,
     find_grid,
     make_caption,
     print_style,
@@ -39,8 +37,8 @@ class ChromaClip(Clip):
     ----------
     chroma : ndarray, shape (12, columns)
         Energy of the pitch classes C, C♯, …, B, 0 or more.
-    times_s : ndarray, shape (columns,)
-        Beginning of each column on the annotation's time line, evenly spaced.
+    sounding_s : tuple of float
+        Beginning of the first column and end of the last one on the annotation's time line.
     span_s : tuple of float
         Beginning and end of the annotated frames: what the time axis shows.
     attended_s : mapping of str to array_like, optional
@@ -48,19 +46,21 @@ class ChromaClip(Clip):
     """
 
     chroma: NDArray[np.floating]
-    times_s: NDArray[np.floating]
+    sounding_s: tuple[float, float]
     span_s: tuple[float, float]
     attended_s: Mapping[str, ArrayLike] = field(default_factory=dict)
 
 
 @print_style()
-def draw_chromagrams(clips: Sequence[ChromaClip]) -> Figure:
+def draw_chromagrams(clips: Sequence[ChromaClip], *, hop_s: float) -> Figure:
     """Draw chromagrams; attended frames are marked above their top edge.
 
     Parameters
     ----------
     clips : sequence of ChromaClip
         One to six.
+    hop_s : float
+        Seconds between the beginnings of two frames.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def draw_chromagrams(clips: Sequence[ChromaClip]) -> Figure:
     for axes, clip in zip(panels, clips, strict=True):
         axes.set_title(make_caption(figure, clip, width=PAGE_WIDTH / columns - 0.7))
         _draw_chroma(axes, clip, norm)
-        _mark_attended(axes, clip.attended_s)
+        _mark_attended(axes, clip.attended_s, hop_s)
     for axes in panels[-columns:]:
         axes.set_xlabel("time (s)")
     # Below rather than beside: the panels stay as wide as those of the attended frames.
@@ -92,13 +92,12 @@ def draw_chromagrams(clips: Sequence[ChromaClip]) -> Figure:
 
 
 def _draw_chroma(axes: Axes, clip: ChromaClip, norm: Normalize) -> None:
-    edges = find_edges(clip.times_s)
     axes.imshow(
         clip.chroma,
         cmap=CHROMA_MAP,
         norm=norm,
         origin="lower",
-        extent=(edges[0], edges[-1], -0.5, len(PITCH_CLASSES) - 0.5),
+        extent=(*clip.sounding_s, -0.5, len(PITCH_CLASSES) - 0.5),
         interpolation="nearest",
         aspect="auto",
     )
@@ -107,7 +106,7 @@ def _draw_chroma(axes: Axes, clip: ChromaClip, norm: Normalize) -> None:
     axes.set_ylabel("pitch class")
 
 
-def _mark_attended(axes: Axes, attended_s: Mapping[str, ArrayLike]) -> None:
+def _mark_attended(axes: Axes, attended_s: Mapping[str, ArrayLike], hop_s: float) -> None:
     marked = [target for target in reversed(TARGETS) if target in attended_s]
     for row, target in enumerate(marked):
         height = (1.3 * row + 1) * MARK_HEIGHT / 72  # inches above the panel
@@ -116,7 +115,7 @@ def _mark_attended(axes: Axes, attended_s: Mapping[str, ArrayLike]) -> None:
         axes.hlines(
             np.ones(len(starts)),
             starts,
-            starts + DEFAULT_FRAME_S,
+            starts + hop_s,
             transform=axes.get_xaxis_transform() + rise,
             color=TARGET_COLOURS[target],
             linewidth=MARK_HEIGHT,

@@ -26,6 +26,7 @@ from emotrace.figures.style import (
     print_style,
     scale_emotion,
 )
+from emotrace.frames import number_frames
 
 BEST_STYLE = {"color": BEST, "linewidth": 1.5}
 BASELINE_STYLE = {"color": BASELINE, "linewidth": 1.2, "linestyle": (0, (4, 1.5))}
@@ -39,7 +40,7 @@ class Curve:
     Parameters
     ----------
     times_s : ndarray
-        Seconds on the annotation's time line.
+        Seconds on the annotation's time line, rising; frames may be missing.
     truth : ndarray
         Mean of the annotators, in [-1, 1].
     truth_std : ndarray
@@ -70,9 +71,15 @@ class CurveClip(Clip):
 
 @print_style()
 def draw_curves(
-    clips: Sequence[CurveClip], *, best_labels: Mapping[str, str], baseline_label: str
+    clips: Sequence[CurveClip],
+    *,
+    best_labels: Mapping[str, str],
+    baseline_label: str,
+    hop_s: float,
 ) -> Figure:
     """Draw arousal and valence over time, one row per clip.
+
+    Lines break where frames are missing.
 
     Parameters
     ----------
@@ -82,6 +89,8 @@ def draw_curves(
         Name of the chosen model for "arousal" and for "valence", such as "AT_64 on compare".
     baseline_label : str
         Name of the baseline.
+    hop_s : float
+        Seconds between the beginnings of two frames.
 
     Returns
     -------
@@ -95,7 +104,7 @@ def draw_curves(
     for row, clip in zip(grid, clips, strict=True):
         row[0].set_title(make_caption(figure, clip, width=5.2))
         for axes, target in zip(row, TARGETS, strict=True):
-            _draw_curve(axes, clip.curves[target])
+            _draw_curve(axes, clip.curves[target], hop_s)
             axes.set_ylabel(f"{target} (−1 to 1)")
             axes.tick_params(labelleft=True)
     for axes in grid[-1]:
@@ -105,15 +114,44 @@ def draw_curves(
     return figure
 
 
-def _draw_curve(axes: Axes, curve: Curve) -> None:
+def lay_line(
+    times_s: NDArray[np.floating], hop_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Lay out the points of a line that breaks where frames are missing.
+
+    The last frame before a gap, like the clip's last frame, is drawn to its end, so that a
+    frame without neighbours is still seen.
+
+    Parameters
+    ----------
+    times_s : ndarray, shape (frames,)
+        Beginning of each frame in seconds, rising.
+    hop_s : float
+        Seconds between the beginnings of two frames.
+
+    Returns
+    -------
+    x_s : ndarray, shape (points,)
+        Seconds; nan where the line breaks.
+    frames : ndarray of int, shape (points,)
+        Which frame's value each point has.
+    """
+    is_last = np.append(np.diff(number_frames(times_s, hop_s)) > 1, True)
+    x_s = np.column_stack([times_s, times_s + hop_s, np.full(len(times_s), np.nan)])
+    is_drawn = np.column_stack([np.full(len(times_s), True), is_last, is_last])
+    frames = np.arange(len(times_s))[:, np.newaxis].repeat(3, axis=1)
+    return x_s[is_drawn], frames[is_drawn]
+
+
+def _draw_curve(axes: Axes, curve: Curve, hop_s: float) -> None:
+    x_s, frames = lay_line(curve.times_s, hop_s)
     low, high = curve.truth - curve.truth_std, curve.truth + curve.truth_std
-    axes.fill_between(curve.times_s, low, high, color=SPREAD, alpha=0.55, linewidth=0)
+    axes.fill_between(x_s, low[frames], high[frames], color=SPREAD, alpha=0.55, linewidth=0)
     axes.axhline(0, color="0.6", linewidth=0.5, zorder=0.5)
-    axes.plot(curve.times_s, curve.baseline, **BASELINE_STYLE)
-    axes.plot(curve.times_s, curve.best, **BEST_STYLE)
-    axes.plot(curve.times_s, curve.truth, **TRUTH_STYLE)
-    if len(curve.times_s) > 1:
-        axes.set_xlim(curve.times_s[0], curve.times_s[-1])
+    axes.plot(x_s, curve.baseline[frames], **BASELINE_STYLE)
+    axes.plot(x_s, curve.best[frames], **BEST_STYLE)
+    axes.plot(x_s, curve.truth[frames], **TRUTH_STYLE)
+    axes.set_xlim(curve.times_s[0], curve.times_s[-1] + hop_s)
 
 
 def _set_limits(axes: Axes, clips: Sequence[CurveClip]) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from emotrace import TARGETS
 from emotrace.errors import EmotraceError
+from emotrace.frames import number_frames
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any common kind of colour vision.
 TRUTH = "#000000"
@@ -31,7 +32,6 @@ CHROMA_MAP = "magma"
 
 PAGE_WIDTH = 7.0  # inches: the text width of a two-column page
 
-DEFAULT_FRAME_S = 0.5
 RESOLUTION = 200  # dots per inch of a PNG
 TITLE_SIZE = 8.5
 MOST_LETTERS = 100  # of one part of a caption: more never fit on a page
@@ -191,24 +191,61 @@ def name_models(labels: Mapping[str, str], *, separator: str = ", ") -> str:
     return separator.join(f"{labels[target]} ({target})" for target in TARGETS)
 
 
-def find_edges(times_s: ArrayLike) -> NDArray[np.float64]:
-    """Find where evenly spaced frames begin and end.
+def number_cells(times_s: ArrayLike, hop_s: float) -> NDArray[np.intp]:
+    """Find which cells of a clip's time axis its frames fill.
+
+    The axis is divided into cells as long as the hop, from the clip's first frame to the end
+    of its last one. Where frames are missing, cells stay empty.
 
     Parameters
     ----------
     times_s : array_like, shape (frames,)
-        Beginning of each frame in seconds, evenly spaced.
+        Beginning of each frame in seconds, rising.
+    hop_s : float
+        Seconds between the beginnings of two frames.
 
     Returns
     -------
-    ndarray, shape (frames + 1,)
-        Edges in seconds. A single frame is taken to last 0.5 s.
+    ndarray of int, shape (frames,)
+        From 0 on.
     """
-    times = np.asarray(times_s, dtype=float)
-    if times.size == 1:
-        return np.array([times[0], times[0] + DEFAULT_FRAME_S])
-    step = (times[-1] - times[0]) / (times.size - 1)
-    return times[0] + step * np.arange(times.size + 1)
+    frames = number_frames(times_s, hop_s)
+    return (frames - frames[0]).astype(np.intp)
+
+
+def find_edges(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
+    """Find where the cells of `number_cells` begin and end.
+
+    Parameters
+    ----------
+    times_s, hop_s
+        As for `number_cells`.
+
+    Returns
+    -------
+    ndarray, shape (cells + 1,)
+        Edges in seconds.
+    """
+    return times_s[0] + hop_s * np.arange(number_cells(times_s, hop_s)[-1] + 2)
+
+
+def fill_cells(values: ArrayLike, cells: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Put the frames' values into their cells.
+
+    Parameters
+    ----------
+    values : array_like, shape (frames,)
+    cells : ndarray of int, shape (frames,)
+        From `number_cells`.
+
+    Returns
+    -------
+    ndarray, shape (cells,)
+        nan where no frame is.
+    """
+    filled = np.full(cells[-1] + 1, np.nan)
+    filled[cells] = values
+    return filled
 
 
 def scale_emotion(axes: Axes, limits: tuple[float, float]) -> None:

@@ -79,7 +79,7 @@ def load_sequences(
     Raises
     ------
     EmotraceError
-        If a clip has no frame with both features and annotations.
+        If a clip has no frame with both features and annotations, or a frame is annotated twice.
     """
     annotations = pd.read_parquet(annotations_path, columns=[*KEYS, *TARGETS])
     table = pq.ParquetFile(features_path)
@@ -110,7 +110,15 @@ def _match_frames(annotations: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame
         direction="nearest",
         tolerance=TIME_TOLERANCE_S,
     )
-    return frames.dropna(subset="row").astype({"row": np.intp})
+    frames = frames.dropna(subset="row").astype({"row": np.intp})
+    again = frames[frames["row"].duplicated()]
+    if len(again):
+        raise EmotraceError(
+            f"annotations: clip {again['clip_id'].iloc[0]} is annotated twice in the frame at "
+            f"{again['time_s'].iloc[0]:g} s",
+            hint="keep one of the two rows, then run the workflow again",
+        )
+    return frames
 
 
 def _pad_clips(frames: pd.DataFrame, table: pq.ParquetFile, clip_ids: Sequence[str]) -> Sequences:
