@@ -212,6 +212,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
         "emotrace/jobs.py",
         "emotrace/models/__init__.py",
         "emotrace/models/layers.py",
+        "emotrace/paths.py",
         "emotrace/provenance.py",
         "emotrace/store.py",
         *(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from emotrace.errors import EmotraceError
 from emotrace.models import build_model
 from emotrace.models.layers import shuffle_attention
 
@@ -24,8 +23,10 @@ PREDICTED_AT_ONCE = 64
 """Clips that are predicted together."""
 
 
-class DivergedError(EmotraceError):
+class DivergedError(Exception):
     """A fit has reached values that are not finite, so it is of no use.
+
+    Whoever makes fits tells the user; what is imported here is part of a fit's identity.
 
     Parameters
     ----------
@@ -36,11 +37,7 @@ class DivergedError(EmotraceError):
     """
 
     def __init__(self, epoch: int, what: str) -> None:
-        super().__init__(
-            f"the fit diverged in epoch {epoch}: {what}", hint="lower training.learning_rate"
-        )
-        self.epoch = epoch
-        self.what = what
+        super().__init__(f"in epoch {epoch}, {what}")
 
 
 @dataclass

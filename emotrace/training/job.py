@@ -188,7 +188,7 @@ def _make_fits(
             fit = _make_fit(planned, sequences, data, identity, checkpoint)
         except DivergedError as error:
             checkpoint.remove()
-            diverged.append(f"{planned.name}: in epoch {error.epoch}, {error.what}")
+            diverged.append(f"{planned.name}: {error}")
             logger.warning("fit %d of %d diverged: %s", number, len(missing), diverged[-1])
             continue
         except RuntimeError as error:
