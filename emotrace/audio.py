@@ -151,11 +151,12 @@ class _Unmeasured(io.BytesIO):
         return super().seek(offset, whence) if whence in (os.SEEK_SET, os.SEEK_CUR) else 0
 
 
-def _open(file: io.BytesIO) -> av.container.InputContainer:
+def _open(file: io.BytesIO, **options: str) -> av.container.InputContainer:
     import av
 
+    options = {"format_whitelist": FORMATS, **options}
     # Tags in an unknown encoding are no reason to refuse the music.
-    return av.open(file, options={"format_whitelist": FORMATS}, metadata_errors="ignore")
+    return av.open(file, options=options, metadata_errors="ignore")
 
 
 def _find_audio(container: av.container.InputContainer) -> av.AudioStream:
@@ -175,7 +176,7 @@ def _read_length(content: bytes, stream: av.AudioStream) -> float:
     container = stream.container
     if container.format.name == "mp3":
         # FFmpeg does not say whether it guesses, but of an unknown size it guesses 0.
-        with _open(_Unmeasured(content)) as again:
+        with _open(_Unmeasured(content), analyzeduration="1") as again:
             return _convert_duration(again.streams.best("audio"))
     if container.format.name == "aac" or stream.codec_context.codec.canonical_name == "mp3":
         return 0.0
@@ -208,23 +209,20 @@ def _decode_stream(stream: av.AudioStream) -> tuple[list[av.AudioFrame], int | N
 
 
 def _join(frames: list[av.AudioFrame]) -> tuple[np.ndarray, int]:
-    kinds = {(frame.sample_rate, frame.layout.nb_channels) for frame in frames}
+    """Put frames together as samples, (samples, channels), float32, and say their rate."""
+    kinds = {(frame.sample_rate, frame.layout.nb_channels, frame.format.name) for frame in frames}
     if not kinds:
         raise ValueError("no audio in it that can be decoded")
     if len(kinds) > 1:
         raise ValueError("its sample rate or its number of channels changes in the middle")
-    [(sample_rate, _)] = kinds
-    return np.concatenate([_read_samples(frame) for frame in frames]), sample_rate
-
-
-def _read_samples(frame: av.AudioFrame) -> np.ndarray:
-    """Return a frame's samples, (samples, channels), float32."""
-    values = frame.to_ndarray()
-    values = values.T if frame.format.is_planar else values.reshape(frame.samples, -1)
-    if values.dtype.kind == "f":
-        return values.astype(np.float32)
-    middle = 128 if values.dtype.kind == "u" else 0
-    return (values.astype(np.float32) - middle) * np.float32(0.5 ** (8 * values.itemsize - 1))
+    [(sample_rate, n_channels, _)] = kinds
+    values = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    samples = values.T if frames[0].format.is_planar else values.reshape(-1, n_channels)
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False), sample_rate
+    middle = 128 if samples.dtype.kind == "u" else 0
+    full_scale = np.float32(2.0 ** (8 * samples.itemsize - 1))
+    return (samples.astype(np.float32) - middle) / full_scale, sample_rate
 
 
 def _measure_gaps(frames: list[av.AudioFrame]) -> float:

@@ -28,7 +28,7 @@ INTEGER_SCALES = (2**7, 2**15, 2**23, 2**31)
 """Full scales of integers with 8, 16, 24 and 32 bits."""
 
 CANCELLATION = 0.2
-"""Of the energy that is left of independent channels: with less, they cancel each other."""
+"""Of the energy that mixing leaves of independent channels; with less, they cancel each other."""
 
 
 @dataclass(frozen=True)
@@ -137,19 +137,25 @@ def _measure_swing(samples: np.ndarray) -> float:
     return float(np.abs(samples - means).max())
 
 
+def _measure_kept_energy(samples: np.ndarray, mono: np.ndarray) -> float:
+    """Measure the energy of the mix; 1 is what independent channels leave."""
+    n_channels = samples.shape[1]
+    if n_channels == 1:
+        return 1.0
+    energy = samples.var(axis=0, dtype=np.float64).mean()
+    return float(n_channels * mono.var(dtype=np.float64) / energy)
+
+
 def _list_notes(content: bytes, decoded: Decoded, mono: np.ndarray) -> list[str]:
     """List what the user should know about a file that can be used."""
     notes = []
     peak = np.abs(decoded.samples).max()
     if peak >= OVERLOAD:
         notes.append(f"peak {peak:.3g} times full scale: openSMILE hears it clipped")
-    n_channels = decoded.samples.shape[1]
-    energy = decoded.samples.var(axis=0, dtype=np.float64).mean()
-    kept = mono.var(dtype=np.float64) / energy
-    if kept < CANCELLATION / n_channels:
+    if (kept := _measure_kept_energy(decoded.samples, mono)) < CANCELLATION:
         notes.append(
-            f"mixed to mono, its channels cancel each other: {100 * kept:.2g} % of their energy "
-            "is left"
+            "mixed to mono, its channels cancel each other: "
+            f"{100 * kept / decoded.samples.shape[1]:.2g} % of their energy is left"
         )
     if decoded.broken_s is not None:
         notes.append(f"something at {decoded.broken_s:.2f} s cannot be decoded")
