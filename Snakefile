@@ -25,7 +25,8 @@ from emotrace.corpus.sources import (
     count_annotators,
     digest_sources,
     list_digests,
-    list_sources,
+    list_inputs,
+    measure_own_sources,
     select_audio_settings,
     select_table_settings,
 )
@@ -47,7 +48,8 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 try:
     settings = load_config(config)
     corpus = settings.corpus.model_dump(mode="json")
-    corpus_sources, corpus_digests = list_sources(corpus), list_digests(corpus)
+    corpus_inputs, corpus_digests = list_inputs(corpus), list_digests(corpus)
+    own_mb = measure_own_sources(corpus)
     refuse_unknown_clips(settings)
     plan = plan_run(settings)
 except EmotraceError as error:

@@ -5,6 +5,7 @@ This module imports nothing heavy: the workflow asks it while it plans.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,6 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        Inputs of the rule that builds the corpus tables.
 
     Raises
     ------
@@ -52,6 +52,24 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
         str(_require(Path(corpus[key]).expanduser(), f"corpus.{key}"))
         for key in ("clips", "annotations")
     ]
+
+
+def list_inputs(corpus: Mapping[str, Any]) -> list[str]:
+    """Name those files of `list_sources` that the workflow makes.
+
+    A user's own are no inputs of a rule: `digest_sources` tells when they change, and
+    Snakemake ends each job of which an input is dated later than its output, as files of a
+    server with a wrong clock can be.
+    """
+    sources = list_sources(corpus)
+    return sources if is_made_by_workflow(corpus) else []
+
+
+def measure_own_sources(corpus: Mapping[str, Any]) -> float:
+    """Return the size in MB of the files that describe a corpus and are no inputs of a rule."""
+    if is_made_by_workflow(corpus):
+        return 0.0
+    return sum(os.path.getsize(path) for path in list_sources(corpus)) / 1e6
 
 
 def list_digests(corpus: Mapping[str, Any]) -> list[str]:
