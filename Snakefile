@@ -27,6 +27,7 @@ from emotrace.corpus.sources import (
     digest_sources,
     list_digests,
     list_inputs,
+    measure_own_sources,
     name_server,
     select_audio_settings,
     select_table_settings,
@@ -63,7 +64,8 @@ try:
     settings = load_config(config)
     refuse_unusable_store(settings.store)
     corpus = settings.corpus.model_dump(mode="json")
-    corpus_sources, corpus_digests = list_inputs(corpus), list_digests(corpus)
+    corpus_inputs, corpus_digests = list_inputs(corpus), list_digests(corpus)
+    own_mb = measure_own_sources(corpus)
     refuse_unknown_clips(settings)
     refuse_impossible_protocol(settings)
     plan = plan_run(settings)

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -68,6 +69,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _refuse_markup(text: str) -> str:
+    found = [
+        character
+        for character in text
+        if character in "<>" or unicodedata.category(character) in ("Cc", "Cs")
+    ]
+    if found:
+        # Snakemake's report holds settings in a script, which </script> would end.
+        raise ValueError(f"a text that the report shows cannot hold {found[0]!r}")
+    return text
+
+
 class CorpusSettings(Settings):
     """What every corpus has."""
 
@@ -78,6 +91,11 @@ class CorpusSettings(Settings):
         description="Share of the clips that may be left out because they are broken; "
         "more than this stops the run.",
     )
+
+    @field_validator("*")
+    @classmethod
+    def _check_texts(cls, value: Any) -> Any:
+        return _refuse_markup(value) if isinstance(value, str) else value
 
 
 class DemoCorpus(CorpusSettings):
@@ -306,11 +324,11 @@ class FigureSettings(Settings):
 class Config(Settings):
     """One experiment."""
 
-    experiment: str = Field(
+    experiment: Annotated[str, AfterValidator(_refuse_markup)] = Field(
         "demo",
         min_length=1,
         max_length=200,
-        description="Name of the experiment, as the tables print it.",
+        description="Name of the experiment, as the tables print it; without < and >.",
     )
     corpus: Annotated[DemoCorpus | EmoMusicCorpus | ManifestCorpus, Field(discriminator="name")] = (
         Field(DemoCorpus(), description="The music and its annotations.")

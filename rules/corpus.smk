@@ -5,7 +5,7 @@ Out: results/corpus/: files.csv, what each audio file turned out to be; clips.pa
      annotations.parquet, excluded.csv; and digests of their content.
 
 The audio is examined apart from the annotations, so that an annotation that
-changes extracts nothing anew. The user's own files are `ancient`: params tell
+changes extracts nothing anew. The user's own files are no inputs: params tell
 whether their content changed, whatever their time stamps say.
 """
 
@@ -65,7 +65,7 @@ rule download_emomusic:
 
 rule examine_audio:
     input:
-        ancient(corpus_sources),
+        ancient(corpus_inputs),
         corpus_digests,
     output:
         files="results/corpus/files.csv",
@@ -81,7 +81,8 @@ rule examine_audio:
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        runtime=lambda wildcards, input, attempt: round(120 + input.size_mb) * attempt,
+        runtime=lambda wildcards, input, attempt: round(120 + input.size_mb + own_mb)
+        * attempt,
     params:
         corpus=select_audio_settings(corpus),
         listing=lambda wildcards: digest_listing_once(),
@@ -92,7 +93,7 @@ rule examine_audio:
 
 rule build_corpus:
     input:
-        ancient(corpus_sources),
+        ancient(corpus_inputs),
         corpus_digests,
         digest="results/corpus/files.digest",
         files=ancient("results/corpus/files.csv"),
@@ -115,9 +116,13 @@ rule build_corpus:
     conda:
         "../envs/audio.yaml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: round(4000 + 40 * input.size_mb)
+        mem_mb=lambda wildcards, input, attempt: round(
+            4000 + 40 * (input.size_mb + own_mb)
+        )
         * attempt,
-        runtime=lambda wildcards, input, attempt: round(60 + input.size_mb / 10)
+        runtime=lambda wildcards, input, attempt: round(
+            60 + (input.size_mb + own_mb) / 10
+        )
         * attempt,
     params:
         corpus=select_table_settings(corpus),

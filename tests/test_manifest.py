@@ -6,9 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
+from emotrace.config import load_config
 from emotrace.corpus.manifest import list_audio, read_manifest
 from emotrace.errors import EmotraceError
+from emotrace.planning import refuse_unknown_clips
 
 CLIPS = "clip_id,path\n007,music/a.wav\n12,/elsewhere/b.flac\n"
 ANNOTATIONS = "clip_id,time_s,arousal,valence\n007,0.5,1,9\n007,1.0,5,3\n12,0.5,,NA\n"
@@ -181,3 +184,16 @@ def test_names_are_found_however_their_accents_are_spelt(
     clips, read = read_manifest(*paths)
     assert clips["path"].tolist() == found
     assert set(read["clip_id"]) == {"007", "ü"} <= set(clips["clip_id"])
+
+
+def test_ids_that_yaml_takes_for_numbers_need_quotation_marks(write: Write) -> None:
+    clips, annotations = write("clip_id,path\n007,a\n010,b\n1_0,c\n4,d\nZoë,e\n")
+    corpus = {"name": "manifest", "clips": str(clips), "annotations": str(annotations)}
+    drawn = yaml.safe_load(f"[007, 010, 1_0, 4, '007', {unicodedata.normalize('NFD', 'Zoë')}]")
+    with pytest.raises(EmotraceError) as refused:
+        refuse_unknown_clips(load_config({"corpus": corpus, "figures": {"clips": drawn}}))
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 5
+    for line, number, clip_id in zip(lines[1:], (7, 8, 10), ("007", "010", "1_0"), strict=False):
+        assert f"YAML takes {clip_id} for the number {number}" in line
+        assert f'quotation marks, "{clip_id}"' in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
@@ -412,6 +413,63 @@ def latex_compiler() -> str:
     if compiler is None:
         pytest.skip("pdflatex is not installed, so tables.tex cannot be compiled")
     return compiler
+
+
+NAMES = [
+    *("民謡", "演歌 & ポップ", "한국어", "ไทย", "עברית", "عربي", "हिन्दी"),
+    *("Рок", "Народная музыка", "Ελληνικά ρεμπέτικο"),
+    *("«chanson»", "‹x› „Volks“ ‘x’", "🎵 and 👩‍👩‍👧❤️", "Ａ％＃", "ﬁ ½ ⅓ ² 𝔉𝔯"),
+    *("Zoë łódź Ångström", "Đorđe Þór", "Việt ếợ", "e\u0301e\u0323", "ŉĸſ"),
+    *("bell\x07 esc\x1b[1m nul\x00 del\x7f", "two\n\nlines\u2028", "\ufeffx\u202ey\u00adz\u00a0"),
+    *('a>b|c"d<e', "50%_&#$~^{\\x}", "[1]", "*", "\x19[x", "--- ?` ,, <<"),
+]
+"""Of genres, as people give them in all scripts."""
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("Zoë łódź", "Zoë łódź"),
+        ("e\u0301", "é"),
+        ("民謡 and more", r"\emotracetext{民謡}{U+6C11 U+8B21} and more"),
+        ("Рок", r"\emotracetext{Рок}{Rok}"),
+        ("Ρεμπέτικο", r"\emotracetext{Ρεμπέτικο}{Rempetiko}"),
+        ("«x»", r"\emotracetext{«}{$\ll$}x\emotracetext{»}{$\gg$}"),
+        ("Ａ％", r"\emotracetext{Ａ％}{A\%}"),
+        ("a\x07b\u200bc\n\nd", "a bc  d"),
+        ('a>b|c"d', "a$>$b\\textbar{}c''d"),
+        ("[x", "{}[x"),
+        (" *x", "{} *x"),
+    ],
+)
+def test_latex_holds_what_pdflatex_can_set_and_the_original(text: str, escaped: str) -> None:
+    latex = render_latex([Table("x", "", ["genre"], [Row([text])])], "")
+    assert f"\\midrule\n{escaped} \\\\\n" in latex
+    assert (r"\providecommand{\emotracetext}" in latex) == ("emotracetext" in escaped)
+    page = render_html([Table("x", "", ["genre"], [Row([text])])], "", title="")
+    assert f">{html.escape(text)}</td>" in page
+
+
+@pytest.mark.parametrize("encoding", ["", r"\usepackage[T1]{fontenc}"])
+def test_latex_compiles_whatever_the_script(
+    encoding: str, latex_compiler: str, tmp_path: Path
+) -> None:
+    # Every character of the blocks of Latin letters and punctuation, besides the samples.
+    codes = [*range(0x20, 0x250), *range(0x1E00, 0x1F00), *range(0x2010, 0x2070)]
+    samples = [*NAMES, *(f"{chr(code)} x" for code in codes)]
+    rows = [[Row([name, 3]) for name in samples[n : n + 40]] for n in range(0, len(samples), 40)]
+    tables = [Table(f"x{n}", NAMES[n % len(NAMES)], ["genre", "n"], r) for n, r in enumerate(rows)]
+    (tmp_path / "tables.tex").write_text(render_latex(tables, "; ".join(NAMES)), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        rf"\documentclass{{article}}{encoding}\usepackage{{booktabs}}"
+        r"\begin{document}\listoftables\input{tables.tex}"
+        r"\end{document}"
+    )
+    command = [latex_compiler, "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for _ in range(2):  # the second time with the list of tables
+        printed = subprocess.run(command, cwd=tmp_path, capture_output=True).stdout
+        assert (tmp_path / "paper.pdf").is_file(), printed.decode(errors="replace")[-2000:]
+    assert "Missing character" not in (tmp_path / "paper.log").read_text(errors="replace")
 
 
 @pytest.mark.parametrize("name", ["every model of the paper", "special characters"])

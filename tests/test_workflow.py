@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -297,6 +299,20 @@ def test_broken_clips_are_listed_and_left_out(tmp_path: Path, manifest: dict[str
     assert annotations["valence"].unique().tolist() == [1.0, 0.75, 0.5, 0.25]
     log = (tmp_path / "run/logs/build_corpus.log").read_text(encoding="utf-8")
     assert "the same audio: 001 (evaluation), 002 (evaluation)\n" in log
+
+
+def test_files_dated_in_the_future_stop_nothing(tmp_path: Path, manifest: dict[str, Any]) -> None:
+    tomorrow = time.time() + 86_400
+    for path in tmp_path.iterdir():
+        os.utime(path, (tomorrow, tomorrow))
+    config = {"corpus": manifest | {"max_excluded": 0.4}}
+    succeed(run_snakemake(tmp_path / "run", "corpus", config=config))
+    planned = succeed(run_snakemake(tmp_path / "run", "corpus", "--dry-run", config=config))
+    assert "Nothing to be done" in planned
+    clips = tmp_path / "clips.csv"
+    clips.write_text(clips.read_text(encoding="utf-8").replace("005,", "006,"), encoding="utf-8")
+    planned = succeed(run_snakemake(tmp_path / "run", "corpus", "--dry-run", config=config))
+    assert list_jobs(planned) == ["examine_audio", "build_corpus"]
 
 
 def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:

@@ -56,12 +56,22 @@ def list_sources(corpus: Mapping[str, Any]) -> list[str]:
 
 
 def list_inputs(corpus: Mapping[str, Any]) -> list[str]:
-    """Name those files of `list_sources` that Snakemake can take as inputs.
+    """Name those files of `list_sources` that the workflow makes.
 
-    It takes braces in a path for wildcards, and nothing can escape them. Files of such a
-    path are left out: what is in a user's own files is told by `digest_sources` anyway.
+    A user's own are no inputs of a rule: `digest_sources` tells when they change, and
+    Snakemake ends each job of which an input is dated later than its output, as files of a
+    server with a wrong clock can be. It would also take braces in their paths for
+    wildcards.
     """
-    return [path for path in list_sources(corpus) if "{" not in path]
+    sources = list_sources(corpus)
+    return sources if is_made_by_workflow(corpus) else []
+
+
+def measure_own_sources(corpus: Mapping[str, Any]) -> float:
+    """Return the size in MB of the files that describe a corpus and are no inputs of a rule."""
+    if is_made_by_workflow(corpus):
+        return 0.0
+    return sum(os.path.getsize(path) for path in list_sources(corpus)) / 1e6
 
 
 def list_digests(corpus: Mapping[str, Any]) -> list[str]:

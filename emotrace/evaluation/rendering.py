@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from emotrace.evaluation.table import Cell, Row, Score, Table
 
@@ -41,8 +43,41 @@ LATEX_ESCAPES = {
     "‡": r"\ddag{}",
     "§": r"\S{}",
     "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    '"': "''",  # as babel's languages leave it, some of which take the other for a command
     NOTHING: "--",
 }
+
+LATEX_CHARACTERS = {chr(code) for code in range(0xA1, 0x17F)} - set("¤«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŲųŦŧ")
+LATEX_CHARACTERS |= set("ȘșȚțẞ‐—‘’“”•…‰€™")
+"""Characters that pdflatex sets in its own encoding, OT1, and in T1."""
+
+CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў"
+GREEK = "αβγδεζηθικλμνξοπρσςτυφχψω"
+LATIN_OF_CYRILLIC = (
+    "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch ' y ' e yu ya i yi ye g u"
+)
+LATIN_OF_GREEK = "a v g d e z i th i k l m n x o p r s s t y f ch ps o"
+LATIN = dict(zip(CYRILLIC, LATIN_OF_CYRILLIC.split(), strict=True))
+LATIN |= dict(zip(GREEK, LATIN_OF_GREEK.split(), strict=True))
+LATIN |= dict(zip("ðđþħŋ", ("d", "d", "th", "h", "ng"), strict=True))
+LATIN |= {letter.upper(): latin.capitalize() for letter, latin in LATIN.items() if letter != "ς"}
+"""Letters of other scripts as English texts write them."""
+
+LATEX_NEAREST = LATIN | {
+    "«": r"$\ll$",
+    "»": r"$\gg$",
+    "‹": "$<$",
+    "›": "$>$",
+    "„": ",,",
+    "‚": ",",
+    "⁄": "/",
+}
+"""What stands for characters that pdflatex sets only in some encodings, or not at all."""
+
+LATEX_CHOICE = r"\providecommand{\emotracetext}[2]{\ifdefined\Umathchar#1\else#2\fi}"
+"""Takes a text as it is, and as pdflatex can set it; lualatex and xelatex have this primitive."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -82,6 +117,9 @@ tbody tr:hover td {{ background: #f2f5f8; }}
 def render_latex(tables: Sequence[Table], note: str) -> str:
     r"""Write tables as LaTeX that `\input` takes where ``booktabs`` is loaded.
 
+    pdflatex sets what it can of any text. Other characters stand in Latin letters, without
+    their accents, or as U+ and their number; lualatex and xelatex get all as it is.
+
     Parameters
     ----------
     tables : sequence of Table
@@ -93,7 +131,13 @@ def render_latex(tables: Sequence[Table], note: str) -> str:
     str
     """
     head = "% Written by emotrace. Needs \\usepackage{booktabs}.\n"
-    return head + "\n".join(_render_latex_table(table, note) for table in tables)
+    body = "\n".join(_render_latex_table(table, note) for table in tables)
+    if r"\emotracetext" in body:
+        head += (
+            "% lualatex and xelatex set the first of each \\emotracetext{}{}, with a font that has "
+            f"it; pdflatex sets the second.\n{LATEX_CHOICE}\n"
+        )
+    return head + body
 
 
 def _render_latex_table(table: Table, note: str) -> str:
@@ -181,12 +225,45 @@ def _write_number(value: float, n_digits: int) -> str:
 
 
 def _join_latex(cells: Sequence[str] | map) -> str:
-    return " & ".join(cells) + r" \\"
+    row = " & ".join(cells) + r" \\"
+    # LaTeX would take these for an option of the command that ends the row above.
+    return "{}" + row if row.lstrip().startswith(("[", "*")) else row
 
 
 def _escape_latex(text: str) -> str:
-    escaped = "".join(LATEX_ESCAPES.get(character, character) for character in text)
+    characters = map(_simplify, unicodedata.normalize("NFC", text))
+    escaped = ""
+    for is_known, run in groupby("".join(characters), key=_is_known_to_latex):
+        if is_known:
+            escaped += "".join(LATEX_ESCAPES.get(character, character) for character in run)
+        else:
+            original = "".join(run)
+            replaced = " ".join("".join(map(_replace_character, original)).split())
+            escaped += rf"\emotracetext{{{original}}}{{{replaced}}}"
     return _replace_symbols(escaped, LATEX_SYMBOLS)
+
+
+def _simplify(character: str) -> str:
+    """Turn whatever is blank or controls a printer into a space, and drop what is not printed."""
+    category = unicodedata.category(character)
+    if category in ("Cc", "Zs", "Zl", "Zp"):
+        return " "
+    return "" if category in ("Cf", "Cs") else character
+
+
+def _is_known_to_latex(character: str) -> bool:
+    return character.isascii() or character in LATEX_ESCAPES or character in LATEX_CHARACTERS
+
+
+def _replace_character(character: str) -> str:
+    """Write a character that pdflatex does not know in others, or else its number."""
+    if character in LATEX_NEAREST:
+        return LATEX_NEAREST[character]
+    decomposed = unicodedata.normalize("NFKD", character)
+    parts = [part for part in decomposed if not unicodedata.category(part).startswith("M")]
+    if all(_is_known_to_latex(part) or part in LATEX_NEAREST for part in parts):
+        return "".join(LATEX_NEAREST.get(part, LATEX_ESCAPES.get(part, part)) for part in parts)
+    return f" U+{ord(character):04X} "
 
 
 def render_html(tables: Sequence[Table], note: str, *, title: str) -> str:
