@@ -106,8 +106,8 @@ def test_experiments_are_valid(path: Path) -> None:
                 "Transformer_999": "sizes of Transformer are at most 8; did you mean Transformer_8",
                 "Transformer_2_3": "Transformer takes one size; did you mean Transformer_2?",
                 "AT" + 9 * "_1": "AT takes at most 8 sizes; did you mean AT_1_1_1_1_1_1_1_1?",
-                "LSTM_²": "'LSTM_²' is no model: sizes are whole numbers from 1 on",
-                "LSTM_1٣": "'LSTM_1٣' is no model: sizes are whole numbers from 1 on",
+                "LSTM_²": "'LSTM_²' is no model: a name is a family followed by sizes",
+                "LSTM_1٣": "'LSTM_1٣' is no model: a name is a family followed by sizes",
                 "LSTM_064": "without leading zeros; did you mean LSTM_64?",
                 "LSTM_" + 5000 * "9": "sizes of LSTM are at most 4096; ",
             }.items()

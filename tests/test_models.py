@@ -344,9 +344,25 @@ def test_names_are_a_family_and_its_sizes(name: str, parsed: tuple[str, tuple[in
     assert parse_model_name(name) == parsed
 
 
-@pytest.mark.parametrize("name", ["AT", "AT_0", "AT_x", "AT_", "AT_64_", "FOO_3", "", "at_64"])
+@pytest.mark.parametrize(
+    "name", ["AT", "AT_0", "AT_x", "AT_", "AT_64_", "FOO_3", "", "at_64", "AT_²", "AT_064"]
+)
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"family followed by sizes"):
+        parse_model_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("AT_4097", "sizes of AT are at most 4096"),
+        ("LSTM" + 9 * "_1", "LSTM takes at most 8 sizes"),
+        ("Transformer_9", "sizes of Transformer are at most 8"),
+        ("Transformer_2_2", "Transformer takes one size"),
+    ],
+)
+def test_models_too_large_to_train_are_refused(name: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
         parse_model_name(name)
 
 

@@ -158,7 +158,7 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
     ("arguments", "expected"),
     [
         (["LTSM_4", *PLAIN[1:]], "argument model: 'LTSM_4' is no model; did you mean LSTM_4?"),
-        (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is no model: sizes are whole numbers"),
+        (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is no model: a name is a family follow"),
         (["AT_9999", *PLAIN[1:]], "sizes of AT are at most 4096; did you mean AT_4096?"),
         (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: there is no such file"),
         (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: cannot be read as a table"),

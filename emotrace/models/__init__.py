@@ -60,7 +60,9 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     if family not in list_families() or not numbers:
         raise ValueError(f"{name} is not a family followed by sizes, as in AT_64")
     if not all(re.fullmatch("[1-9][0-9]*", number) for number in numbers):
-        raise ValueError("sizes are whole numbers from 1 on, without leading zeros")
+        raise ValueError(
+            "a name is a family followed by sizes, whole numbers from 1 on without leading zeros"
+        )
     largest, longest = limit_sizes(family)
     if len(numbers) > longest:
         most = "one size" if longest == 1 else f"at most {longest} sizes"
