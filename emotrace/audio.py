@@ -26,6 +26,9 @@ FORMATS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,mpc,mpc8,ogg,tta,w64,wa
 """FFmpeg's names of the formats that are read. Playlists, which name other files and
 addresses to be opened, are not among them, nor is what takes any bytes for audio."""
 
+MISREAD = ("g726", "g726le")
+"""Codecs from which FFmpeg makes other samples than libsndfile, which wrote them."""
+
 
 class Decoded(NamedTuple):
     """What was found in an audio file.
@@ -163,6 +166,8 @@ def _find_audio(container: av.container.InputContainer) -> av.AudioStream:
     stream = container.streams.best("audio")
     if stream is None or stream.codec_context is None:
         raise ValueError("no audio in it that can be decoded")
+    if stream.codec_context.name in MISREAD:
+        raise ValueError("speech coded as G.721, G.723 or G.726 cannot be read reliably")
     stream.codec_context.thread_count = 1  # clips, not frames, are decoded side by side
     if stream.codec_context.name == "flac":
         stream.codec_context.options = {"err_detect": "crccheck+explode"}

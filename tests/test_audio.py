@@ -334,3 +334,13 @@ def test_file_without_audio_is_named(tmp_path: Path, content: bytes | None) -> N
         path.write_bytes(content)
     with pytest.raises(EmotraceError, match=r"song\.mp3: cannot be read as audio(.|\n)*hint: "):
         read_audio(path)
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "G721_32"), ("AU", "G723_40")])
+def test_speech_that_would_be_decoded_to_other_samples_is_refused(
+    container: str, subtype: str
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(8000), 8000, format=container, subtype=subtype)
+    with pytest.raises(EmotraceError, match=r"G\.726 cannot be read reliably"):
+        decode_audio(file.getvalue(), "speech")
