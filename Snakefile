@@ -33,7 +33,12 @@ from emotrace.corpus.sources import (
 from emotrace.disks import refuse_unwritable_folder
 from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
-from emotrace.planning import list_options, plan_run, refuse_unknown_clips, shorten_failure
+from emotrace.planning import (
+    list_options,
+    plan_run,
+    refuse_unknown_clips,
+    shorten_failure,
+)
 from emotrace.provenance import digest_code
 
 logger.addFilter(shorten_failure)
