@@ -440,6 +440,7 @@ NAMES = [
         ('a>b|c"d', "a$>$b\\textbar{}c''d"),
         ("[x", "{}[x"),
         (" *x", "{} *x"),
+        ("a--b ?`", "a-{}-b ?{}`"),
     ],
 )
 def test_latex_holds_what_pdflatex_can_set_and_the_original(text: str, escaped: str) -> None:

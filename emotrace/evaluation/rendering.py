@@ -49,6 +49,9 @@ LATEX_ESCAPES = {
     NOTHING: "--",
 }
 
+LIGATURE = re.compile("(?<=[-`',?!])(?=[-`',])")
+"""Between characters that LaTeX would join to another one, such as two hyphens."""
+
 LATEX_CHARACTERS = {chr(code) for code in range(0xA1, 0x17F)} - set("¤«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŲųŦŧ")
 LATEX_CHARACTERS |= set("ȘșȚțẞ‐—‘’“”•…‰€™")
 """Characters that pdflatex sets in its own encoding, OT1, and in T1."""
@@ -235,7 +238,8 @@ def _escape_latex(text: str) -> str:
     escaped = ""
     for is_known, run in groupby("".join(characters), key=_is_known_to_latex):
         if is_known:
-            escaped += "".join(LATEX_ESCAPES.get(character, character) for character in run)
+            parts = LIGATURE.split("".join(run))
+            escaped += "{}".join("".join(LATEX_ESCAPES.get(c, c) for c in part) for part in parts)
         else:
             original = "".join(run)
             replaced = " ".join("".join(map(_replace_character, original)).split())
