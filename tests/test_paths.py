@@ -74,6 +74,7 @@ def test_braces_in_a_users_paths_and_names_are_no_wildcards(tmp_path: Path) -> N
         "experiment": "{mine}",
         "corpus": {"name": "manifest", **paths},
         "figures": {"clips": ids[:1]},
+        "protocol": {"name": "paper", "folds": 2},
     }
     planned = run_snakemake(tmp_path / "run", "tables", "figures", "--dry-run", config=config)
     assert "build_tables" in list_jobs(succeed(planned))

@@ -206,23 +206,35 @@ def real_tree(tmp_path: Path) -> Path:
 def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest) -> None:
     assert list_behind(real_tree, digest, "workflow_scripts/train_model.py") == {
         "workflow_scripts/train_model.py",
-        "emotrace/__init__.py",
-        "emotrace/disks.py",
-        "emotrace/errors.py",
-        "emotrace/jobs.py",
+        *(
+            f"emotrace/{name}.py"
+            for name in (
+                "__init__",
+                "disks",
+                "errors",
+                "jobs",
+                "locks",
+                "paths",
+                "provenance",
+                "records",
+                "spelling",
+                "store",
+            )
+        ),
+        "emotrace/corpus/__init__.py",
+        "emotrace/corpus/splits.py",
         "emotrace/models/__init__.py",
         "emotrace/models/layers.py",
-        "emotrace/paths.py",
-        "emotrace/provenance.py",
-        "emotrace/store.py",
         *(
             f"emotrace/training/{name}.py"
             for name in (
                 "__init__",
                 "checkpoint",
                 "devices",
+                "feasibility",
                 "fitting",
                 "fold",
+                "groups",
                 "identity",
                 "job",
                 "normalisation",
