@@ -9,12 +9,13 @@ a record counts as made with something else.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from emotrace.checksums import DamagedError, read_json, write_json
 
 UNKNOWN = "nothing says what this was made with"
 INCOMPLETE = "a file of this folder is missing"
@@ -50,8 +51,7 @@ def record_job(job: Any) -> Iterator[None]:
         "params": {name: repr(value) for name, value in job.params.items()},
         "folders": {folder: _list_files(folder) for folder in _list_folders(job.output)},
     }
-    content = {"made_with": made_with, "sha256": _digest_record(made_with)}
-    record.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(made_with, record)
 
 
 def lacks_file(outputs: Sequence[str]) -> bool:
@@ -94,15 +94,9 @@ def recall_job(outputs: Sequence[str]) -> dict[str, Any]:
 def _read_record(outputs: Sequence[str]) -> dict[str, Any]:
     """Read the record of a job; empty if there is none, or none that is whole."""
     try:
-        content = json.loads(name_record(outputs).read_text(encoding="utf-8"))
-        made_with, digest = content["made_with"], content["sha256"]
-    except (OSError, ValueError, LookupError, TypeError):
+        return read_json(name_record(outputs))
+    except (OSError, DamagedError):
         return {}
-    return made_with if digest == _digest_record(made_with) else {}
-
-
-def _digest_record(made_with: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
 
 
 def _list_folders(outputs: Iterable[str]) -> list[str]:

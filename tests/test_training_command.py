@@ -161,7 +161,7 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
         (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is no model: a name is a family follow"),
         (["AT_9999", *PLAIN[1:]], "sizes of AT are at most 4096; did you mean AT_4096?"),
         (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: there is no such file"),
-        (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: cannot be read as a table"),
+        (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: is damaged, or was changed"),
         (["AT_2", "annotations.parquet", *PLAIN[2:]], "annotations.parquet: is no feature table"),
         ([*PLAIN, "--corpus", "run"], "run/clips.parquet: there is no such file"),
         ([*PLAIN, "--corpus", "other"], "other/annotations.parquet: has no column arousal, time_s"),

@@ -10,6 +10,7 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
+    from emotrace.checksums import write_table
     from emotrace.corpus.checks import (
         describe_half_scale,
         explain_misfit,
@@ -18,7 +19,7 @@ def main() -> None:
         refuse_constant,
     )
     from emotrace.corpus.exclusion import refuse_excess
-    from emotrace.corpus.files import join_files, read_files
+    from emotrace.corpus.files import digest_findings, join_files, read_verified_files
     from emotrace.corpus.sources import read_corpus
     from emotrace.corpus.text_table import describe_ids
     from emotrace.frames import FrameGrid
@@ -27,9 +28,10 @@ def main() -> None:
     from emotrace.training.protocols import describe_division, make_folds, refuse_constant_labels
 
     corpus, protocol = snakemake.params.corpus, snakemake.params.protocol
-    output = snakemake.output
+    inputs, output = snakemake.input, snakemake.output
     clips, annotations = read_corpus(corpus)
-    clips = join_files(clips, read_files(snakemake.input.files))
+    files = read_verified_files(inputs.files, inputs.digest, digest_findings)
+    clips = join_files(clips, files)
     grid = FrameGrid(**snakemake.params.frames)
     excluded = find_problems(clips, annotations, grid)
     for row in excluded.itertuples():
@@ -67,8 +69,8 @@ def main() -> None:
 
     columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]
     columns += ["sample_rate", "channels", "split", "artist", "title", "genre"]
-    clips[columns].to_parquet(output.clips, index=False)
-    annotations.to_parquet(output.annotations, index=False)
+    write_table(clips[columns], output.clips)
+    write_table(annotations, output.annotations)
     excluded.to_csv(output.excluded, index=False)
     digest = digest_tables(clips[columns], annotations, excluded)
     Path(output.digest).write_text(f"{digest}\n", encoding="utf-8")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from emotrace.checksums import read_table
+
 
 def read_validation(history_path: Path) -> dict[str, dict[str, float]]:
     """Return each target's scores on the inner validation part, of the epochs that were kept.
@@ -22,7 +24,7 @@ def read_validation(history_path: Path) -> dict[str, dict[str, float]]:
         where the labels of a part never vary it has no R2 and does not count; nan if none
         has one.
     """
-    history = pd.read_parquet(history_path)
+    history = read_table(history_path)
     best = history.loc[history.groupby(["target", "fold", "seed"])["validation_loss"].idxmin()]
     scores = best.groupby("target")[["validation_loss", "validation_r2"]].mean()
     return scores.to_dict("index")
