@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 CHECKSUM = "checksum"
 """Key of a JSON file that holds the digest of all others."""
 
+REMAKE = (
+    "remove it and run the target all, which makes what is missing again; if you copied it from "
+    "another machine, copy it again"
+)
+"""What to do about a damaged file."""
+
 SIZE = hashlib.sha256().digest_size
 
 TAIL = 8
@@ -225,6 +231,5 @@ def _refuse(path: str | Path) -> NoReturn:
     raise DamagedError(
         f"{path}: is damaged, or was changed by something other than emotrace: its checksum "
         "does not match what it contains",
-        hint="remove it and start the same command again; if you copied it from another machine, "
-        "copy it again",
+        hint=REMAKE,
     )

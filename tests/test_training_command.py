@@ -22,7 +22,7 @@ from tests.workflow import ROOT, run_snakemake, succeed
 
 LACKING = ("snakemake", "opensmile", "librosa", "av", "soundfile", "soxr", "dask", "distributed")
 LACKING += ("pydantic", "safetensors", "sklearn", "yaml", "matplotlib", "numba", "pooch")
-LACKING += ("requests", "tqdm")
+LACKING += ("requests", "threadpoolctl", "tqdm")
 
 HIDING = f"""
 from importlib.machinery import PathFinder

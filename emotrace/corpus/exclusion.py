@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotrace.checksums import DamagedError
+from emotrace.checksums import REMAKE, DamagedError
 from emotrace.errors import EmotraceError
 
 COLUMNS = ["clip_id", "path", "reason"]
@@ -43,7 +43,7 @@ def read_excluded(path: str | Path) -> pd.DataFrame:
         raise DamagedError(
             f"{path}: is damaged, or was changed by something other than emotrace: not every "
             f"row has {', '.join(COLUMNS)}",
-            hint="remove it and start the same command again",
+            hint=REMAKE,
         )
     return tabulate_excluded(map(tuple, rows))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emotrace.checksums import DamagedError
+from emotrace.checksums import REMAKE, DamagedError
 from emotrace.errors import EmotraceError
 from emotrace.provenance import digest_tables
 
@@ -70,7 +70,7 @@ def read_verified_files(
         raise DamagedError(
             f"{path}: is damaged, or was changed by something other than emotrace: "
             f"{digest_path} does not match it",
-            hint="add --forcerun examine_audio to the usual command",
+            hint=REMAKE,
         )
     return files
 
