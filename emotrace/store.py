@@ -138,6 +138,8 @@ def remove_entry(entry: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink(missing_ok=True)
+    except FileNotFoundError:
+        pass  # Another process removes it too.
     except OSError as error:
         raise EmotraceError(
             f"{error.filename or entry}: cannot be removed from the store "

@@ -16,14 +16,9 @@ from typing import Any
 
 from emotrace.errors import EmotraceError
 from emotrace.provenance import ROOT
+from emotrace.threads import SINGLE_THREADED
 
 logger = logging.getLogger(__name__)
-
-SINGLE_THREADED = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-}
-"""Workers share the cores among themselves; inside each, libraries must not."""
 
 LOCAL, SLURM = "local", "slurm"
 """Clusters that have a name; any other is the address of a scheduler."""
@@ -97,6 +92,7 @@ class Workers:
         import dask
         from distributed import LocalCluster
 
+        # Workers share the cores among themselves; inside each, libraries must not.
         environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
         # What the environment says already comes before what Dask is told, and Snakemake lets it
         # say that each process has as many threads as the job.

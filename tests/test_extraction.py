@@ -21,7 +21,7 @@ import soundfile
 from emotrace.errors import EmotraceError
 from emotrace.features import identity as identities
 from emotrace.features import load_feature_set
-from emotrace.features.clip import ClipFrames, Request, extract_clip
+from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.extraction import Extraction, extract_table, list_requests
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.store import FeatureStore
@@ -312,6 +312,52 @@ def test_a_file_that_was_replaced_since_it_was_examined_is_refused(tmp_path: Pat
     files.loc[0] = describe_file(Path(files["path"][0]), "b")
     result = extract(files, tmp_path / "a.parquet", tmp_path / "store")
     assert (result.computed, result.reused) == (1, 2)  # what was finished before the end is kept
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_of_the_clip"),
+    [
+        (ValueError("odd"), True),
+        (IndexError("odd"), True),
+        (MemoryError("odd"), True),
+        (FileNotFoundError(2, "odd"), False),  # such as the weights of a network
+        (ImportError("odd"), False),
+        (EmotraceError("odd", hint="install it"), False),
+    ],
+)
+def test_only_what_is_due_to_a_clip_may_leave_it_out(
+    failure: Exception,
+    is_of_the_clip: bool,
+    extracted: Extracted,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(sound: Any) -> None:
+        raise failure
+
+    request = list_requests(extracted.files, IDENTITY)[0]
+    monkeypatch.setattr(load_feature_set("compare"), "extract_frames", fail)
+    with pytest.raises(EmotraceError, match="odd") as refused:
+        extract_clip(request)
+    assert isinstance(refused.value, UncomputableError) == is_of_the_clip
+    assert is_of_the_clip or f"clip {request.clip_id} ({request.path}): compare" in str(
+        refused.value
+    )
+
+
+def test_an_entry_that_cannot_be_repaired_is_left_out_next_time(
+    extracted: Extracted, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sound: Any) -> None:
+        raise ValueError("odd")
+
+    entry = locate(extracted.files, store)["2"]
+    entry.write_bytes(b"")
+    monkeypatch.setattr(load_feature_set("compare"), "extract_frames", fail)
+    compiled = "emotrace.features.extraction.compile_functions"
+    monkeypatch.setattr(compiled, lambda *_: None)
+    with pytest.raises(EmotraceError, match=r"clip 2 .*any more: ValueError: odd\nhint: "):
+        extract(extracted.files, tmp_path / "a.parquet", store)
+    assert not entry.exists()
 
 
 def test_two_extractions_at_once_may_share_a_store(extracted: Extracted, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from scipy.stats import kendalltau, linregress, pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from emotrace import TARGETS
+from emotrace.checksums import write_table
 from emotrace.evaluation.metrics import (
     METRICS,
     score_clips,
@@ -194,8 +195,8 @@ def write_run(folder: Path) -> None:
             history.append(table.assign(target=target, fold=fold, seed=seed))
     folder.mkdir()
     in_no_order = pd.concat(predictions).sample(frac=1, random_state=1)
-    in_no_order.to_parquet(folder / "predictions.parquet", index=False)
-    pd.concat(history).to_parquet(folder / "history.parquet", index=False)
+    write_table(in_no_order, folder / "predictions.parquet")
+    write_table(pd.concat(history), folder / "history.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,8 @@ def summaries(tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Summary]:
     unused = annotations.tail(9).assign(clip_id="never tested")
     annotations = pd.concat([unused, annotations]).sample(frac=1, random_state=2)
     means = frames[["clip_id", "time_s"]].assign(reference="Mean", fold=0, prediction=0.1)
-    pd.concat(means.assign(target=target) for target in TARGETS).to_parquet(folder / "r.parquet")
+    references = pd.concat(means.assign(target=target) for target in TARGETS)
+    write_table(references, folder / "r.parquet")
     return summarise_runs({("chroma", "AT_64"): folder / "AT_64"}, annotations) | (
         summarise_references({"chroma": folder / "r.parquet"}, annotations, n_annotators=9)
     )

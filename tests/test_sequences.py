@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from emotrace.checksums import seal_table, write_table
 from emotrace.errors import EmotraceError
 from emotrace.training.sequences import _read_rows, load_sequences
 
@@ -27,6 +28,7 @@ def write_feature_table(path: Path, clips: dict[str, list[float]]) -> None:
     table = {"clip_id": columns[0], "time_s": pa.array(columns[1], pa.float64())}
     table |= {name: pa.array(columns[n], pa.float32()) for n, name in ((2, "b"), (3, "a"))}
     pq.write_table(pa.table(table), path, row_group_size=4)
+    seal_table(path)
 
 
 def write_annotations(path: Path, clips: dict[str, list[float]]) -> None:
@@ -34,7 +36,7 @@ def write_annotations(path: Path, clips: dict[str, list[float]]) -> None:
     table = pd.DataFrame(rows, columns=["clip_id", "time_s"])
     table["valence"] = np.arange(len(table)) / 100
     table["arousal"] = -table["valence"]
-    table.assign(arousal_std=0.0, valence_std=0.0).to_parquet(path, index=False)
+    write_table(table.assign(arousal_std=0.0, valence_std=0.0), path)
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-6, -1e-6, 4e-4, "float32", "decimal"])
@@ -83,6 +85,7 @@ def test_the_table_is_never_held_beside_the_sequences(
     table = {"clip_id": np.repeat(list(clips), len(times)), "time_s": n_clips * times}
     table |= {f"feature {number}": column for number, column in enumerate(values)}
     pq.write_table(pa.table(table), tmp_path / "f.parquet", row_group_size=70)
+    seal_table(tmp_path / "f.parquet")
     write_annotations(tmp_path / "a.parquet", clips)
     load_sequences(tmp_path / "f.parquet", tmp_path / "a.parquet", list(clips))  # imports
     # numpy's memory is traced; Arrow's is not, and is looked at whenever rows were read.

@@ -20,7 +20,7 @@ from tests.workflow import ROOT, run_snakemake, succeed
 
 LACKING = ("snakemake", "opensmile", "librosa", "soundfile", "soxr", "dask", "distributed")
 LACKING += ("pydantic", "safetensors", "sklearn", "yaml", "matplotlib", "numba", "pooch")
-LACKING += ("requests", "tqdm")
+LACKING += ("requests", "threadpoolctl", "tqdm")
 
 HIDING = f"""
 from importlib.machinery import PathFinder
@@ -142,7 +142,7 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (["LTSM_4", *PLAIN[1:]], "argument model: 'LTSM_4' is no model; did you mean LSTM_4?"),
         (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: there is no such file"),
-        (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: cannot be read as a table"),
+        (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: is damaged, or was changed"),
         (["AT_2", "annotations.parquet", *PLAIN[2:]], "annotations.parquet: is no feature table"),
         ([*PLAIN, "--corpus", "run"], "run/clips.parquet: there is no such file"),
         ([*PLAIN, "--corpus", "other"], "other/annotations.parquet: has no column arousal, time_s"),

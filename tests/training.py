@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from emotrace import TARGETS
+from emotrace.checksums import write_table
 from emotrace.config import TrainingSettings
 from emotrace.store import Store
 from emotrace.training.fitting import Part
@@ -88,10 +88,10 @@ def write_inputs(folder: Path) -> None:
     features = dict(enumerate(sequences.features[frames].T))
     table = pa.table(keys | {f"feature {number}": values for number, values in features.items()})
     about = {"emotrace": json.dumps({"feature_set": "made_up"})}
-    pq.write_table(table.replace_schema_metadata(about), folder / "table.parquet")
+    write_table(table.replace_schema_metadata(about), folder / "table.parquet")
     labels = dict(zip(TARGETS, sequences.labels[frames].T, strict=True))
-    pq.write_table(pa.table(keys | labels), folder / "annotations.parquet")
-    clips.to_parquet(folder / "clips.parquet")
+    write_table(pa.table(keys | labels), folder / "annotations.parquet")
+    write_table(clips, folder / "clips.parquet")
 
 
 def train(

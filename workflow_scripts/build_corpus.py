@@ -9,16 +9,18 @@ logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
+    from emotrace.checksums import write_table
     from emotrace.corpus.checks import find_problems, refuse_constant
     from emotrace.corpus.exclusion import refuse_excess
-    from emotrace.corpus.files import join_files, read_files
+    from emotrace.corpus.files import digest_findings, join_files, read_verified_files
     from emotrace.corpus.sources import read_corpus
     from emotrace.frames import FrameGrid
     from emotrace.provenance import digest_tables
 
-    corpus, output = snakemake.params.corpus, snakemake.output
+    corpus, inputs, output = snakemake.params.corpus, snakemake.input, snakemake.output
     clips, annotations = read_corpus(corpus)
-    clips = join_files(clips, read_files(snakemake.input.files))
+    files = read_verified_files(inputs.files, inputs.digest, digest_findings)
+    clips = join_files(clips, files)
     excluded = find_problems(clips, annotations, FrameGrid(**snakemake.params.frames))
     for row in excluded.itertuples():
         logger.warning("left out %s (%s): %s", row.clip_id, row.path, row.reason)
@@ -32,8 +34,8 @@ def main() -> None:
 
     columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]
     columns += ["sample_rate", "channels", "split", "artist", "title", "genre"]
-    clips[columns].to_parquet(output.clips, index=False)
-    annotations.to_parquet(output.annotations, index=False)
+    write_table(clips[columns], output.clips)
+    write_table(annotations, output.annotations)
     excluded.to_csv(output.excluded, index=False)
     digest = digest_tables(clips[columns], annotations, excluded)
     Path(output.digest).write_text(f"{digest}\n", encoding="utf-8")

@@ -6,25 +6,25 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
-
+    from emotrace.checksums import read_table
+    from emotrace.corpus.exclusion import read_excluded
     from emotrace.evaluation.rendering import render_html, render_latex
     from emotrace.evaluation.table import Circumstances, Evaluation
     from emotrace.evaluation.tables import build_tables, tabulate_scores, write_note
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     found = Evaluation(
-        metrics=pd.read_parquet(inputs.metrics),
-        comparisons=pd.read_parquet(inputs.comparisons),
-        groups=pd.read_parquet(inputs.groups),
+        metrics=read_table(inputs.metrics),
+        comparisons=read_table(inputs.comparisons),
+        groups=read_table(inputs.groups),
     )
-    clips = pd.read_parquet(inputs.clips)
+    clips = read_table(inputs.clips)
     about = Circumstances(
         corpus=params.corpus,
         n_corpus_clips=len(clips),
-        n_excluded=len(pd.read_csv(inputs.excluded)),
+        n_excluded=len(read_excluded(inputs.excluded)),
         n_not_computed={
-            feature_set: len(pd.read_csv(table))
+            feature_set: len(read_excluded(table))
             for feature_set, table in zip(params.windows_s, inputs.not_computed, strict=True)
         },
         offset_s=float(clips["offset_s"].min()),

@@ -1,6 +1,5 @@
 """Decide which models and which clips the figures show."""
 
-import json
 from pathlib import Path
 
 from emotrace.jobs import run_job
@@ -9,11 +8,12 @@ from emotrace.jobs import run_job
 def main() -> None:
     import pandas as pd
 
+    from emotrace.checksums import read_table, write_json
     from emotrace.evaluation.choices import choose_examples
     from emotrace.evaluation.validation import read_validation
 
     params, inputs = snakemake.params, snakemake.input
-    tested = pd.read_parquet(inputs.predictions, columns=["clip_id"])["clip_id"].unique()
+    tested = read_table(inputs.predictions, columns=["clip_id"])["clip_id"].unique()
     validation = [
         {"model": file.parent.name, "target": target, "validation_r2": r2}
         for file in map(Path, inputs.history)
@@ -21,13 +21,13 @@ def main() -> None:
     ]
     examples = choose_examples(
         pd.DataFrame(validation),
-        pd.read_parquet(inputs.annotations),
+        read_table(inputs.annotations),
         list(tested),
         feature_set=params.feature_set,
         baseline=params.baseline,
         clips=params.clips,
     )
-    Path(snakemake.output.examples).write_text(json.dumps(examples, indent=2) + "\n")
+    write_json(examples, snakemake.output.examples)
 
 
 if __name__ == "__main__":

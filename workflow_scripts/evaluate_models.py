@@ -6,9 +6,7 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
-    import pyarrow.parquet as pq
-
+    from emotrace.checksums import read_schema, read_table, write_table
     from emotrace.evaluation.canaries import refuse_contradictions, refuse_leaks
     from emotrace.evaluation.scores import (
         compare_runs,
@@ -24,7 +22,7 @@ def main() -> None:
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     runs = [tuple(run) for run in params.runs]
     folders = [Path(file).parent for file in inputs.predictions]
-    annotations = pd.read_parquet(inputs.annotations)
+    annotations = read_table(inputs.annotations)
     summaries = summarise_runs(dict(zip(runs, folders, strict=True)), annotations)
     references = dict(zip(params.feature_sets, inputs.references, strict=True))
     summaries |= summarise_references(references, annotations, params.n_annotators)
@@ -32,7 +30,7 @@ def main() -> None:
     n_samples = params.bootstrap_samples
     metrics = score_runs(
         summaries,
-        {feature_set: len(pq.read_schema(table)) - 2 for feature_set, table in tables.items()},
+        {feature_set: len(read_schema(table)) - 2 for feature_set, table in tables.items()},
         experiment=params.experiment,
         protocol=params.protocol["name"],
         n_samples=n_samples,
@@ -46,9 +44,9 @@ def main() -> None:
     }
     groups = score_groups(summaries, metrics, songs, n_samples)
 
-    metrics.to_parquet(output.metrics, index=False)
-    comparisons.to_parquet(output.comparisons, index=False)
-    groups.to_parquet(output.groups, index=False)
+    write_table(metrics, output.metrics)
+    write_table(comparisons, output.comparisons)
+    write_table(groups, output.groups)
     digest = digest_tables(metrics, comparisons, groups)
     Path(output.digest).write_text(f"{digest}\n", encoding="utf-8")
 

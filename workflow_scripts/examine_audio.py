@@ -11,12 +11,11 @@ def main() -> None:
     import pandas as pd
 
     from emotrace.corpus.examination import Examination
-    from emotrace.corpus.files import digest_audio
+    from emotrace.corpus.files import digest_audio, digest_findings, read_files
     from emotrace.corpus.listing import list_files
     from emotrace.corpus.store import ExaminationStore
     from emotrace.errors import EmotraceError
     from emotrace.parallel import KILLED, map_clips
-    from emotrace.provenance import digest_tables
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
@@ -42,8 +41,8 @@ def main() -> None:
     store.claim(Path(output.files), (kept.locate(sha256) for sha256 in files["sha256"] if sha256))
     files.to_csv(output.files, index=False)
     Path(output.listing).write_text(f"{snakemake.params.listing}\n", encoding="utf-8")
-    found = digest_tables(files.drop(columns=["size", "mtime_ns"]))
-    Path(output.digest).write_text(f"{found}\n", encoding="utf-8")
+    files = read_files(output.files)  # as those find it who verify it
+    Path(output.digest).write_text(f"{digest_findings(files)}\n", encoding="utf-8")
     Path(output.audio).write_text(f"{digest_audio(files)}\n", encoding="utf-8")
 
 

@@ -6,19 +6,20 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.files import read_files, select_usable
-    from emotrace.features.extraction import extract_table, list_excluded, read_excluded
+    from emotrace.corpus.files import digest_audio, read_verified_files, select_usable
+    from emotrace.features.extraction import extract_table, list_excluded, read_known
     from emotrace.features.identity import find_libraries
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
-    params, output = snakemake.params, snakemake.output
+    params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     config, resources = snakemake.config, snakemake.resources
     feature_set = snakemake.wildcards.feature_set
+    files = read_verified_files(inputs.files, inputs.digest, digest_audio)
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_libraries(feature_set)}
     extraction = extract_table(
-        select_usable(read_files(snakemake.input.files)),
+        select_usable(files),
         identity=identity,
         store=open_store(config["store"]),
         path=Path(output.table),
@@ -26,7 +27,7 @@ def main() -> None:
             snakemake.threads, resources.mem_mb, config["dask_cluster"], resources.runtime
         ),
         max_excluded=params.max_excluded,
-        known=read_excluded(snakemake.input.shards),
+        known=read_known(inputs.shards),
     )
     list_excluded(extraction.excluded).to_csv(output.excluded, index=False)
     Path(output.digest).write_text(f"{extraction.digest}\n", encoding="utf-8")

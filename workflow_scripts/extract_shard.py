@@ -6,18 +6,20 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.files import read_files, select_usable
+    from emotrace.corpus.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_shard, list_excluded
     from emotrace.features.identity import find_libraries
     from emotrace.store import open_store
     from emotrace.workers import Workers
 
-    params, config, resources = snakemake.params, snakemake.config, snakemake.resources
+    params, inputs = snakemake.params, snakemake.input
+    config, resources = snakemake.config, snakemake.resources
     feature_set, shard = snakemake.wildcards
+    files = read_verified_files(inputs.files, inputs.digest, digest_audio)
     # Those of this job's environment, which may be another than the planner's.
     identity = {**params.identity, "libraries": find_libraries(feature_set)}
     excluded = extract_shard(
-        select_usable(read_files(snakemake.input.files)),
+        select_usable(files),
         identity=identity,
         store=open_store(config["store"]),
         path=Path(f"results/features/{feature_set}.parquet"),

@@ -6,6 +6,7 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
+    from emotrace.checksums import write_table
     from emotrace.provenance import digest_tables
     from emotrace.training.references import predict_references
     from emotrace.training.sequences import load_sequences, read_clips
@@ -14,7 +15,7 @@ def main() -> None:
     clips = read_clips(inputs.clips, inputs.table)
     sequences = load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"]))
     predictions = predict_references(sequences, clips, protocol=snakemake.params.protocol)
-    predictions.to_parquet(output.predictions, index=False)
+    write_table(predictions, output.predictions)
     Path(output.digest).write_text(f"{digest_tables(predictions)}\n", encoding="utf-8")
 
 

@@ -4,17 +4,17 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
 
     from emotrace import TARGETS
+    from emotrace.checksums import read_table
     from emotrace.explanation.examples import open_examples
     from emotrace.figures.attended_frames import AttendedClip, draw_attended_frames
     from emotrace.figures.style import save_figure
 
     (family,) = snakemake.params.family
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)
-    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
-    annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")
+    clips = read_table(snakemake.input.clips).set_index("clip_id")
+    annotations = read_table(snakemake.input.annotations).set_index("clip_id")
     maps = examples.read_maps(family)
     drawn = []
     for clip_id in examples.clip_ids:

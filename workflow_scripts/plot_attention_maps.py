@@ -4,15 +4,15 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
 
     from emotrace import TARGETS
+    from emotrace.checksums import read_table
     from emotrace.explanation.examples import open_examples
     from emotrace.figures.attention_maps import MapClip, draw_attention_maps
     from emotrace.figures.style import save_figure
 
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)
-    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
+    clips = read_table(snakemake.input.clips).set_index("clip_id")
     family = snakemake.wildcards.family
     maps = examples.read_maps(family)
     drawn = [

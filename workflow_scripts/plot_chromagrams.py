@@ -5,10 +5,10 @@ from emotrace.jobs import run_job
 
 def main() -> None:
     import numpy as np
-    import pandas as pd
 
     from emotrace import TARGETS
     from emotrace.audio import SAMPLE_RATE, read_audio
+    from emotrace.checksums import read_table
     from emotrace.explanation.examples import open_examples
     from emotrace.features.compilation import compile_functions
     from emotrace.features.sound import HOP_LENGTH, Sound
@@ -20,8 +20,8 @@ def main() -> None:
     grid = FrameGrid(**snakemake.params.frames)
     compile_functions("chroma", grid)
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)
-    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
-    annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")
+    clips = read_table(snakemake.input.clips).set_index("clip_id")
+    annotations = read_table(snakemake.input.annotations).set_index("clip_id")
     maps = {}
     for family in snakemake.params.family:
         maps = examples.read_maps(family)

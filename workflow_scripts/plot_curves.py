@@ -4,16 +4,16 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
 
     from emotrace import TARGETS
+    from emotrace.checksums import read_table
     from emotrace.explanation.examples import open_examples
     from emotrace.figures.curves import Curve, CurveClip, draw_curves
     from emotrace.figures.style import save_figure
 
     examples = open_examples(snakemake.input.examples, snakemake.input.predictions)
-    annotations = pd.read_parquet(snakemake.input.annotations).set_index("clip_id")
-    clips = pd.read_parquet(snakemake.input.clips).set_index("clip_id")
+    annotations = read_table(snakemake.input.annotations).set_index("clip_id")
+    clips = read_table(snakemake.input.clips).set_index("clip_id")
     baseline = examples.choices["baseline"]
     curves = {clip_id: {} for clip_id in examples.clip_ids}
     for target in TARGETS:

@@ -4,15 +4,15 @@ from emotrace.jobs import run_job
 
 
 def main() -> None:
-    import pandas as pd
 
     from emotrace import TARGETS
+    from emotrace.checksums import read_table
     from emotrace.explanation.examples import open_examples
     from emotrace.figures.histograms import TargetErrors, draw_error_histograms
     from emotrace.figures.style import save_figure
 
     examples = open_examples(snakemake.input.examples, snakemake.input.predictions)
-    annotations = pd.read_parquet(snakemake.input.annotations)
+    annotations = read_table(snakemake.input.annotations)
     baseline = examples.choices["baseline"]
     errors = {}
     for target in TARGETS:

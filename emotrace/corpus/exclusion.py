@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
+from emotrace.checksums import REMAKE, DamagedError
 from emotrace.errors import EmotraceError
+
+COLUMNS = ["clip_id", "path", "reason"]
 
 
 def tabulate_excluded(rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
     """Tabulate clips that are left out: ``clip_id``, ``path``, ``reason``."""
-    return pd.DataFrame(list(rows), columns=["clip_id", "path", "reason"], dtype="str")
+    return pd.DataFrame(list(rows), columns=COLUMNS, dtype="str")
+
+
+def read_excluded(path: str | Path) -> pd.DataFrame:
+    """Read a table of clips that are left out.
+
+    Raises
+    ------
+    DamagedError
+        If a row is not whole, since then it is not known how many they are.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file, strict=True)
+    except (ValueError, csv.Error):
+        header, rows = [], []
+    if header != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        raise DamagedError(
+            f"{path}: is damaged, or was changed by something other than emotrace: not every "
+            f"row has {', '.join(COLUMNS)}",
+            hint=REMAKE,
+        )
+    return tabulate_excluded(map(tuple, rows))
 
 
 def refuse_excess(excluded: pd.DataFrame, n_clips: int, max_excluded: float) -> None:

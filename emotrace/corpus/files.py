@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emotrace.checksums import REMAKE, DamagedError
 from emotrace.errors import EmotraceError
+from emotrace.provenance import digest_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +23,41 @@ def read_files(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     texts = dict.fromkeys(("clip_id", "path", "problem", "sha256", "samples_sha256", "note"), "str")
-    return pd.read_csv(path, dtype=texts, keep_default_na=False)
+    return pd.read_csv(path, dtype=texts, keep_default_na=False, float_precision="round_trip")
+
+
+def read_verified_files(
+    path: str | Path, digest_path: str | Path, digest: Callable[[pd.DataFrame], str]
+) -> pd.DataFrame:
+    """Read what examining the audio left, and verify it, since a CSV file holds no checksum.
+
+    Parameters
+    ----------
+    path : str or Path
+        See `read_files`.
+    digest_path : str or Path
+        What ``digest(files)`` was when the audio was examined.
+    digest : callable
+        `digest_findings` or `digest_audio`, according to what the caller uses.
+
+    Raises
+    ------
+    DamagedError
+        If the digest is another one now.
+    """
+    expected = Path(digest_path).read_bytes().strip()
+    try:
+        files = read_files(path)
+        found = digest(files)
+    except (ValueError, KeyError, TypeError):
+        found = "none, since it cannot be read"
+    if found.encode() != expected:
+        raise DamagedError(
+            f"{path}: is damaged, or was changed by something other than emotrace: "
+            f"{digest_path} does not match it",
+            hint=REMAKE,
+        )
+    return files
 
 
 def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
@@ -43,6 +80,11 @@ def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
 def select_usable(files: pd.DataFrame) -> pd.DataFrame:
     """Keep the files that are audio, and whose ``clip_id`` is theirs alone."""
     return files[(files["problem"] == "") & ~files["clip_id"].duplicated(keep=False)]
+
+
+def digest_findings(files: pd.DataFrame) -> str:
+    """Digest what the files turned out to be, whatever their time stamps say."""
+    return digest_tables(files.drop(columns=["size", "mtime_ns"]))
 
 
 def digest_audio(files: pd.DataFrame) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 
+from emotrace.checksums import DamagedError, read_json, write_json
 from emotrace.corpus.examination import Examination, examine_content, read_content
 from emotrace.provenance import (
     digest_code,
@@ -50,12 +50,12 @@ class ExaminationStore:
             refuse_changed_code(self.code, "examine_audio", CODE)
             refuse_other_versions("examine_audio", *self.libraries.items())
             with write_file(entry) as unfinished:
-                unfinished.write_text(json.dumps(asdict(examined)), encoding="utf-8")
+                write_json(asdict(examined), unfinished)
         return examined
 
 
 def _read_entry(entry: Path) -> Examination | None:
     try:
-        return Examination(**json.loads(entry.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Examination(**read_json(entry))
+    except (OSError, DamagedError):
         return None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from emotrace import TARGETS
+from emotrace.checksums import read_table
 from emotrace.evaluation.ceiling import summarise_disagreement
 from emotrace.evaluation.comparisons import (
     adjust_for_comparisons,
@@ -76,7 +77,7 @@ def summarise_runs(
     """
     summaries = {}
     for (feature_set, model), folder in folders.items():
-        frames = _add_truth(pd.read_parquet(folder / "predictions.parquet"), annotations)
+        frames = _add_truth(read_table(folder / "predictions.parquet"), annotations)
         validation = read_validation(folder / "history.parquet")
         for target, part in frames.groupby("target"):
             shuffled = part[SHUFFLED].notna().all()
@@ -106,7 +107,7 @@ def summarise_references(
     """
     summaries = {}
     for feature_set, table in tables.items():
-        frames = _add_truth(pd.read_parquet(table), annotations)
+        frames = _add_truth(read_table(table), annotations)
         for (target, name), part in frames.groupby(["target", "reference"], sort=False):
             clips = summarise_clips(part)
             summaries[Key(target, feature_set, name)] = Summary("reference", clips)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from emotrace.checksums import read_table
+
 
 def read_validation(history_path: Path) -> dict[str, float]:
     """Return each target's inner validation R2 of the epoch whose weights were kept.
@@ -15,7 +17,7 @@ def read_validation(history_path: Path) -> dict[str, float]:
     history_path : Path
         ``history.parquet`` of a training run; the mean is over folds and seeds.
     """
-    history = pd.read_parquet(history_path)
+    history = read_table(history_path)
     best = history.loc[history.groupby(["target", "fold", "seed"])["validation_loss"].idxmin()]
     return best.groupby("target")["validation_r2"].mean().to_dict()
 

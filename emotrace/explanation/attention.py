@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+
+from emotrace.checksums import read_table
 
 
 def read_attention(
@@ -28,7 +29,7 @@ def read_attention(
         ``(frames, frames)``; rows are predicted, columns attended frames.
     """
     filters = [("target", "==", target), ("clip_id", "in", list(clip_ids))]
-    table = pq.read_table(path, filters=filters).to_pandas()
+    table = read_table(path, filters=filters)
     maps = {}
     for clip_id, clip in table.groupby("clip_id"):
         times = np.sort(clip["time_s"].unique())

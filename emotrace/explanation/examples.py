@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emotrace import TARGETS
+from emotrace.checksums import read_json, read_table
 from emotrace.explanation.attention import read_attention
 
 
@@ -47,7 +47,7 @@ class Examples:
         pandas.DataFrame
             ``clip_id``, ``time_s``, ``prediction``, in order of time.
         """
-        table = pd.read_parquet(self.files[model], filters=[("target", "==", target)])
+        table = read_table(self.files[model], filters=[("target", "==", target)])
         return table.groupby(["clip_id", "time_s"], as_index=False)["prediction"].mean()
 
     def read_maps(self, role: str) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
@@ -60,5 +60,4 @@ class Examples:
 
 def open_examples(path: str | Path, files: Sequence[str | Path]) -> Examples:
     """Read the choices and find the runs' files, which lie in folders named as the models."""
-    choices = json.loads(Path(path).read_text(encoding="utf-8"))
-    return Examples(choices, {Path(file).parent.name: Path(file) for file in files})
+    return Examples(read_json(path), {Path(file).parent.name: Path(file) for file in files})

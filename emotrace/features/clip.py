@@ -15,6 +15,7 @@ from emotrace.errors import EmotraceError
 from emotrace.features import load_feature_set
 from emotrace.features.sound import Sound
 from emotrace.frames import FrameGrid
+from emotrace.threads import use_one_thread
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,28 @@ class ClipFrames:
     values: np.ndarray
 
 
+class UncomputableError(EmotraceError):
+    """A clip on which a library fails, so that it can be left out.
+
+    Parameters
+    ----------
+    message : str
+        What the library said.
+    """
+
+
 def extract_clip(request: Request) -> ClipFrames:
-    """Decode one clip and compute its frames.
+    """Decode one clip and compute its frames, with the same bits in every process.
 
     Raises
     ------
+    UncomputableError
+        If the feature set fails on what this clip sounds like.
     EmotraceError
-        Naming the clip, if its file cannot be read, is another than it was, or a
-        library fails on it.
+        Naming the clip, if the reason lies elsewhere: its file cannot be read or is another
+        than it was, or a library or a file that the feature set needs is not there.
     """
+    use_one_thread()
     try:
         samples = read_audio(request.path, sha256=request.sha256)
         grid, offset_s = request.grid, request.offset_s
@@ -75,7 +89,9 @@ def extract_clip(request: Request) -> ClipFrames:
         first = grid.first_frame(offset_s)
         start = round((first * grid.hop_s - offset_s) * SAMPLE_RATE)
         sound = Sound(samples[max(start, 0) :], SAMPLE_RATE, n_frames, grid)
-        values = load_feature_set(request.feature_set).extract_frames(sound)
+        values = _extract_frames(request.feature_set, sound)
+    except UncomputableError:
+        raise
     except Exception as error:
         # What the user is meant to read comes with a hint of its own.
         reason = str(error).partition("\nhint: ")[0]
@@ -89,3 +105,18 @@ def extract_clip(request: Request) -> ClipFrames:
         ) from None
     times = np.array([grid.frame_time(first + frame) for frame in range(n_frames)])
     return ClipFrames(times, np.nan_to_num(values))
+
+
+def _extract_frames(feature_set: str, sound: Sound) -> np.ndarray:
+    module = load_feature_set(feature_set)
+    try:
+        values = module.extract_frames(sound)
+        if len(values) != sound.n_frames:
+            raise ValueError(f"{len(values)} frames where there are {sound.n_frames}")
+    except (EmotraceError, ImportError, OSError):
+        raise  # Another clip would fare no better.
+    except Exception as error:
+        lines = str(error).splitlines()
+        reason = ": ".join([type(error).__name__, *lines[:1]])
+        raise UncomputableError(reason) from error
+    return values

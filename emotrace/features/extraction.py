@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,17 +12,33 @@ from typing import Any
 
 import pandas as pd
 
-from emotrace.corpus.exclusion import refuse_excess, tabulate_excluded
-from emotrace.features.clip import ClipFrames, Request, extract_clip
+from emotrace.corpus.exclusion import read_excluded, refuse_excess, tabulate_excluded
+from emotrace.errors import EmotraceError
+from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.compilation import compile_functions
 from emotrace.features.store import FeatureStore
 from emotrace.features.table import write_table
 from emotrace.frames import FrameGrid
 from emotrace.parallel import KILLED, map_clips
-from emotrace.store import Store
+from emotrace.store import Store, remove_entry
 from emotrace.workers import LOCAL, Workers
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Omission:
+    """A clip that is left out.
+
+    Parameters
+    ----------
+    request : Request
+    reason : str
+        What a library said of it, or that its process died.
+    """
+
+    request: Request
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -35,14 +51,14 @@ class Extraction:
         Of the table's content, blind to how the file encodes it.
     computed, reused : int
         Clips whose frames were computed, and clips whose frames were in the store.
-    excluded : tuple of Request
-        Clips that are not in the table, because the process that computed them died.
+    excluded : tuple of Omission
+        Clips that are not in the table, because they could not be computed.
     """
 
     digest: str
     computed: int
     reused: int
-    excluded: tuple[Request, ...] = ()
+    excluded: tuple[Omission, ...] = ()
 
 
 def extract_table(
@@ -53,7 +69,7 @@ def extract_table(
     path: Path,
     workers: Workers,
     max_excluded: float,
-    known: Collection[str] = (),
+    known: Mapping[str, str] | None = None,
 ) -> Extraction:
     """Extract a feature set from every audio file and write it as one Parquet table.
 
@@ -71,36 +87,43 @@ def extract_table(
     workers : Workers
     max_excluded : float
         Share of the clips that may be left out.
-    known : collection of str
-        Clips that `extract_shard` returned.
+    known : mapping of str to str, optional
+        Clips that `extract_shard` left out, and why.
 
     Raises
     ------
     EmotraceError
-        Naming the clip whose features cannot be computed, or, if more than may be
-        would be left out, all of them.
+        If more clips than may be would be left out, naming all of them; or if something
+        fails that is not due to one clip, see `emotrace.features.clip.extract_clip`.
     """
     kept = FeatureStore(store.root, identity)
     requests = list_requests(files, identity)
     store.claim(path, map(kept.locate, requests))
-    fatal = {kept.locate(request) for request in requests if request.clip_id in known}
-    missing = [
-        request for request in _select_missing(requests, kept) if kept.locate(request) not in fatal
+    missing = _select_missing(requests, kept)
+    reasons = {
+        kept.locate(request): known[request.clip_id]
+        for request in missing
+        if known and request.clip_id in known
+    }
+    missing = [request for request in missing if kept.locate(request) not in reasons]
+    omitted = _compute(missing, kept, workers, len(requests), max_excluded)
+    reasons |= {kept.locate(omission.request): omission.reason for omission in omitted}
+    excluded = [
+        Omission(request, reasons[entry])
+        for request in requests
+        if (entry := kept.locate(request)) in reasons
     ]
-    killed = _compute(missing, kept, workers, len(requests), max_excluded)
-    fatal |= {kept.locate(request) for request in killed}
-    excluded = [request for request in requests if kept.locate(request) in fatal]
     if excluded:
         refuse_excess(list_excluded(excluded), len(requests), max_excluded)
-    requests = [request for request in requests if kept.locate(request) not in fatal]
+    requests = [request for request in requests if kept.locate(request) not in reasons]
     repaired: list[Request] = []
     digest = write_table(
         ((request.clip_id, _take_clip(request, kept, repaired)) for request in requests),
         path,
         identity=identity,
-        excluded=[request.clip_id for request in excluded],
+        excluded=[omission.request.clip_id for omission in excluded],
     )
-    computed = len(missing) - len(killed) + len(repaired)
+    computed = len(missing) - len(omitted) + len(repaired)
     extraction = Extraction(digest, computed, len(requests) - computed, tuple(excluded))
     logger.info("%s: %d computed, %d reused", kept.feature_set, computed, extraction.reused)
     return extraction
@@ -115,7 +138,7 @@ def extract_shard(
     shard: str,
     workers: Workers,
     max_excluded: float,
-) -> list[Request]:
+) -> list[Omission]:
     """Compute a part of the clips into the store, from which `extract_table` takes them.
 
     Parameters
@@ -127,8 +150,8 @@ def extract_shard(
 
     Returns
     -------
-    list of Request
-        Clips that cannot be computed, because the process died.
+    list of Omission
+        Clips that cannot be computed.
 
     Raises
     ------
@@ -142,14 +165,14 @@ def extract_shard(
     # Divided before it is looked what is missing, which changes while the others are at work.
     mine = _drop_twins(requests, kept)[int(number) - 1 :: int(n_shards)]
     missing = _select_missing(mine, kept)
-    killed = _compute(missing, kept, workers, len(requests), max_excluded)
+    omitted = _compute(missing, kept, workers, len(requests), max_excluded)
     logger.info(
         "%s: %d computed, %d reused",
         kept.feature_set,
-        len(missing) - len(killed),
+        len(missing) - len(omitted),
         len(mine) - len(missing),
     )
-    return killed
+    return omitted
 
 
 def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Request]:
@@ -169,18 +192,17 @@ def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Requ
     ]
 
 
-def list_excluded(requests: Iterable[Request]) -> pd.DataFrame:
-    """Tabulate clips whose process died."""
-    return tabulate_excluded((request.clip_id, request.path, KILLED) for request in requests)
+def list_excluded(omissions: Iterable[Omission]) -> pd.DataFrame:
+    """Tabulate clips that are left out."""
+    return tabulate_excluded(
+        (omission.request.clip_id, omission.request.path, omission.reason) for omission in omissions
+    )
 
 
-def read_excluded(paths: Iterable[str | Path]) -> set[str]:
-    """Read which clips tables of `list_excluded` hold."""
-    return {
-        clip_id
-        for path in paths
-        for clip_id in pd.read_csv(path, dtype="str", keep_default_na=False)["clip_id"]
-    }
+def read_known(paths: Iterable[str | Path]) -> dict[str, str]:
+    """Read which clips tables of `list_excluded` hold, and why."""
+    tables = map(read_excluded, paths)
+    return {row.clip_id: row.reason for table in tables for row in table.itertuples()}
 
 
 def _select_missing(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
@@ -199,31 +221,40 @@ def _compute(
     workers: Workers,
     n_clips: int,
     max_excluded: float,
-) -> list[Request]:
-    """Compute clips into the store; return those whose process died."""
-    killed: list[Request] = []
+) -> list[Omission]:
+    """Compute clips into the store; return those that cannot be computed."""
+    omitted: list[Omission] = []
     if not missing:
-        return killed
+        return omitted
     compile_functions(kept.feature_set, missing[0].grid)
     extract = partial(_extract_into_store, kept, is_compiled=workers.cluster == LOCAL)
     label = f"{kept.feature_set}: computed"
-    for request in map_clips(extract, missing, label=label, workers=workers, if_killed=_give_back):
-        if request is not None:
-            logger.warning("left out %s (%s): %s", request.clip_id, request.path, KILLED)
-            killed.append(request)
-            refuse_excess(list_excluded(killed), n_clips, max_excluded)
-    return killed
+    for omission in map_clips(extract, missing, label=label, workers=workers, if_killed=_omit):
+        if omission is not None:
+            request = omission.request
+            logger.warning("left out %s (%s): %s", request.clip_id, request.path, omission.reason)
+            omitted.append(omission)
+            refuse_excess(list_excluded(omitted), n_clips, max_excluded)
+    return omitted
 
 
-def _give_back(request: Request) -> Request:
-    return request
+def _omit(request: Request) -> Omission:
+    return Omission(request, KILLED)
 
 
-def _extract_into_store(kept: FeatureStore, request: Request, *, is_compiled: bool) -> None:
+def _extract_into_store(
+    kept: FeatureStore, request: Request, *, is_compiled: bool
+) -> Omission | None:
     # Workers of this machine inherit the folder in which the job compiled; others have their own.
     if not is_compiled:
         compile_functions(request.feature_set, request.grid)
-    kept.write(request, extract_clip(request))
+    try:
+        clip = extract_clip(request)
+    except UncomputableError as error:
+        kept.refuse_other_makers()  # Else what other code cannot compute would be left out.
+        return Omission(request, str(error))
+    kept.write(request, clip)
+    return None
 
 
 def _take_clip(request: Request, kept: FeatureStore, repaired: list[Request]) -> ClipFrames:
@@ -234,8 +265,17 @@ def _take_clip(request: Request, kept: FeatureStore, repaired: list[Request]) ->
             request.clip_id,
             kept.locate(request),
         )
+        # Gone, it is missing to the next run, should it be impossible to compute it again.
+        remove_entry(kept.locate(request))
         compile_functions(request.feature_set, request.grid)
-        clip = extract_clip(request)
+        try:
+            clip = extract_clip(request)
+        except UncomputableError as error:
+            raise EmotraceError(
+                f"clip {request.clip_id} ({request.path}): {kept.feature_set} cannot be computed "
+                f"any more: {error}",
+                hint="start the same command again, which leaves the clip out",
+            ) from error
         kept.write(request, clip)
         repaired.append(request)
     return clip

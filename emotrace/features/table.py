@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emotrace.checksums import seal_table
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames
 
@@ -65,6 +66,7 @@ def write_table(
                 digest.update(clip_id.encode() + clip.times.tobytes() + clip.values.tobytes())
             writer.write_table(_build_table(batch, schema))
             del batch  # the next one is read before it would be forgotten
+    seal_table(path)
     return digest.hexdigest()
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from emotrace import TARGETS
+from emotrace.checksums import read_schema
 from emotrace.disks import explain_refusal
 from emotrace.errors import EmotraceError
 from emotrace.jobs import remove_products
@@ -120,7 +120,7 @@ def _refuse_other_table(path: Path, columns: Sequence[str]) -> None:
 
 def _read_schema(path: Path) -> pa.Schema:
     try:
-        return pq.read_schema(path)
+        return read_schema(path)
     except FileNotFoundError:
         raise EmotraceError(
             f"{path}: there is no such file",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from emotrace.checksums import read_bytes, write_bytes
 from emotrace.store import write_file
 
 logger = logging.getLogger(__name__)
@@ -39,15 +39,18 @@ class Checkpoint:
         otherwise than it began, so it begins anew.
         """
         try:
-            kept = torch.load(self.path, map_location=device, weights_only=True)
+            content = io.BytesIO(read_bytes(self.path))
+            kept = torch.load(content, map_location=device, weights_only=True)
+            maker, state = kept["made_by"], kept["state"]
         except FileNotFoundError:
             return None
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            logger.warning("%s cannot be read, so the fit begins anew: %s", self.path, error)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            logger.warning("%s cannot be read, so the fit begins anew: %s", self.path, reason)
             return None
-        if kept["made_by"] != _name_maker(device):
-            return None
-        return kept["state"]
+        return state if maker == _name_maker(device) else None
 
     def is_due(self) -> bool:
         """Tell whether the last state is long ago."""
@@ -65,7 +68,7 @@ class Checkpoint:
         written = io.BytesIO()
         torch.save({"made_by": _name_maker(device), "state": state}, written)
         with write_file(self.path) as unfinished:
-            unfinished.write_bytes(written.getbuffer())
+            write_bytes(written.getbuffer(), unfinished)
         self.saved = time.monotonic()
 
     def remove(self) -> None:

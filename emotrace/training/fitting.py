@@ -93,8 +93,14 @@ def fit_model(
     """
     training = _Training(name, fit, settings, seed, n_pieces)
     if checkpoint and (state := checkpoint.load(training.device)):
-        training.restore(state)
-        logger.info("going on after epoch %d", training.fitted.history[-1]["epoch"])
+        try:
+            training.restore(state)
+            logger.info("going on after epoch %d", training.fitted.history[-1]["epoch"])
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            logger.warning("%s does not fit, so the fit begins anew: %s", checkpoint.path, error)
+            training = _Training(name, fit, settings, seed, n_pieces)
     while not training.is_over:
         training.run_epoch(fit, validation)
         if checkpoint and checkpoint.is_due():

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from emotrace import TARGETS
+from emotrace.checksums import seal_table
 from emotrace.errors import EmotraceError
 from emotrace.provenance import digest_tables, refuse_changed_code
 from emotrace.store import Store, remove_entry
@@ -262,8 +263,9 @@ def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) 
             writers[name].write_table(table)
         name = "{target}_fold{fold}_seed{seed}.safetensors".format(**keys)
         link_weights(planned.entry, folder / "weights" / name)
-    for writer in writers.values():
+    for name, writer in writers.items():
         writer.close()
+        seal_table(folder / f"{name}.parquet")
     return digest.hexdigest()
 
 

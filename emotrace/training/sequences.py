@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
+from emotrace.checksums import open_table, read_schema, read_table
 from emotrace.errors import EmotraceError
 
 KEYS = ("clip_id", "time_s")
@@ -53,8 +54,8 @@ class Sequences:
 
 def read_clips(clips_path: str | Path, features_path: str | Path) -> pd.DataFrame:
     """Read the corpus's clips, but for those of which a feature table could not be computed."""
-    clips = pd.read_parquet(clips_path)
-    metadata = pq.read_schema(features_path).metadata or {}
+    clips = read_table(clips_path)
+    metadata = read_schema(features_path).metadata or {}
     return clips[~clips["clip_id"].isin(json.loads(metadata.get(b"excluded", b"[]")))]
 
 
@@ -79,10 +80,10 @@ def load_sequences(
     Raises
     ------
     EmotraceError
-        If a clip has no frame with both features and annotations.
+        If a clip has no frame with both features and annotations, or a table is damaged.
     """
-    annotations = pd.read_parquet(annotations_path, columns=[*KEYS, *TARGETS])
-    table = pq.ParquetFile(features_path)
+    annotations = read_table(annotations_path, columns=[*KEYS, *TARGETS])
+    table = open_table(features_path)
     wanted = annotations[annotations["clip_id"].isin(set(clip_ids))]
     frames = _match_frames(wanted, _read_keys(table))
     missing = sorted(set(clip_ids) - set(frames["clip_id"]))
