@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import uuid
@@ -26,8 +27,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotrace.checksums import DamagedError, read_json, write_json
+from emotrace.disks import FORBIDDEN
 from emotrace.errors import EmotraceError
 from emotrace.paths import expand_path
+
+logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "folder"
 """File among the claims of a working folder that holds its path."""
@@ -56,22 +61,36 @@ class Store:
     def claim(self, product: Path, entries: Iterable[Path]) -> None:
         """Note which entries a product is made of, so that no clean-up takes them away.
 
+        A store that may only be read serves a product if it has all of its entries. Then
+        nothing can be noted, and a warning says so.
+
         Parameters
         ----------
         product : Path
             Below the working folder; its earlier claim is forgotten.
         entries : iterable of Path
+
+        Raises
+        ------
+        EmotraceError
+            If the store cannot be written to and lacks an entry, or its disk is full.
         """
-        if not (self.claims / FOLDER_NAME).exists():
-            with write_file(self.claims / FOLDER_NAME) as unfinished:
-                unfinished.write_text(f"{self.user}\n", encoding="utf-8")
-        names = sorted({entry.relative_to(self.root).as_posix() for entry in entries})
-        text = "".join(f"{name}\n" for name in names)
+        entries = set(entries)
+        names = sorted(entry.relative_to(self.root).as_posix() for entry in entries)
         claim = self.claims / os.path.relpath(product, self.user)
-        # A store that may only be read serves those who claimed the same before.
-        if not claim.exists() or claim.read_text(encoding="utf-8") != text:
-            with write_file(claim) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+        try:
+            _write_claim(self.claims / FOLDER_NAME, {"folder": str(self.user)})
+            _write_claim(claim, {"entries": names})
+        except EmotraceError as error:
+            if not _is_forbidden(error.__cause__) or not all(map(os.path.exists, entries)):
+                raise
+            logger.warning(
+                "%s may only be read, so it cannot be noted there that %s uses it: if its owner "
+                "cleans it, what %s is made of may be removed",
+                self.root,
+                self.user,
+                os.path.relpath(product, self.user),
+            )
 
 
 def open_store(path: str) -> Store:
@@ -155,6 +174,20 @@ def remove_entry(entry: Path) -> None:
             f"({error.strerror or error})",
             hint="let its owner remove it, or give you the right to write there",
         ) from error
+
+
+def _write_claim(path: Path, content: dict[str, Any]) -> None:
+    try:
+        if read_json(path) == content:
+            return  # A store that may only be read has noted it before.
+    except (OSError, DamagedError):
+        pass
+    with write_file(path) as unfinished:
+        write_json(content, unfinished)
+
+
+def _is_forbidden(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in FORBIDDEN
 
 
 @contextmanager

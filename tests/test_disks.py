@@ -290,3 +290,25 @@ def test_a_store_that_may_only_be_read_serves_what_it_holds(mount: Mount, tmp_pa
     with pytest.raises(EmotraceError) as refused:
         train(tmp_path / "run", corpus, store=store, seeds=(1, 2))
     assert_clear(str(refused.value), store, READ_ONLY)
+
+
+def test_a_store_that_may_only_be_read_serves_a_new_folder(
+    mount: Mount, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, files, corpus = mount("store"), build_files(tmp_path), make_corpus()
+    for folder in ("owner", "other", "third"):
+        (tmp_path / folder).mkdir()
+    extracted = extract(files[:2], tmp_path / "owner/table.parquet", store)
+    train(tmp_path / "owner", corpus, store=store)
+    shutil.rmtree(store / "claims")  # so that even the folder of the claims is missing
+    protect(store)
+    again = extract(files[:2], tmp_path / "other/table.parquet", store)
+    assert (again.digest, again.computed) == (extracted.digest, 0)
+    assert f"{store} may only be read" in caplog.text
+    assert "what table.parquet is made of may be removed" in caplog.text
+    train(tmp_path / "other", corpus, store=store)
+    runs = read_run(tmp_path / "owner"), read_run(tmp_path / "other")
+    assert runs[0] == runs[1]
+    with pytest.raises(EmotraceError) as refused:
+        extract(files, tmp_path / "third/table.parquet", store)
+    assert_clear(str(refused.value), store, READ_ONLY)
