@@ -347,9 +347,8 @@ def test_a_validation_part_without_r2_does_not_count_and_is_told_by_its_loss(
     write_run(tmp_path / "AT_64")
     history = pd.read_parquet(tmp_path / "AT_64/history.parquet")
     is_constant = (history["target"] == "arousal") | (history["fold"] == 1)
-    history.assign(validation_r2=history["validation_r2"].mask(is_constant)).to_parquet(
-        tmp_path / "AT_64/history.parquet"
-    )
+    history["validation_r2"] = history["validation_r2"].mask(is_constant)
+    write_table(history, tmp_path / "AT_64/history.parquet")
     found = read_validation(tmp_path / "AT_64/history.parquet")
     assert np.isnan(found["arousal"]["validation_r2"])
     assert found["arousal"]["validation_loss"] == pytest.approx((0.2 + 0.1) / 2)

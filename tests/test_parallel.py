@@ -208,16 +208,20 @@ def test_nothing_is_imported_from_a_folder_that_others_may_have_made(
     assert list(tmp_path.iterdir()) == [planted.parent]
 
 
-def test_a_scheduler_that_asks_for_no_certificate_is_refused_unless_its_network_is_trusted() -> (
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "127.0.0.1:1", "TLS://127.0.0.1:1"])
+def test_workers_do_not_connect_to_a_scheduler_without_certificates(address: str) -> None:
+    message = f"dask_cluster: {address} asks for no certificate, .*\nhint: .*tls://HOST:PORT"
+    with pytest.raises(EmotraceError, match=message):
+        list(map_clips(crash, [1], label="", workers=Workers(1, 1000, address)))
+
+
+def test_the_config_refuses_a_scheduler_without_certificates_unless_its_network_is_trusted() -> (
     None
 ):
-    for address in ("tcp://127.0.0.1:1", "127.0.0.1:1", "TLS://127.0.0.1:1"):
-        message = f"dask_cluster: {address} asks for no certificate, .*\nhint: .*tls://HOST:PORT"
-        with pytest.raises(EmotraceError, match=message):
-            load_config({"dask_cluster": address})
-        with pytest.raises(EmotraceError, match=message):
-            list(map_clips(crash, [1], label="", workers=Workers(1, 1000, address)))
-        load_config({"dask_cluster": address, "dask_network_is_trusted": True})
+    config = {"dask_cluster": "tcp://127.0.0.1:1"}
+    with pytest.raises(EmotraceError, match=r"asks for no certificate, .*\nhint: "):
+        load_config(config)
+    load_config(config | {"dask_network_is_trusted": True})
     load_config({"dask_cluster": "tls://127.0.0.1:1"})
 
 

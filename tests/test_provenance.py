@@ -210,6 +210,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
             f"emotrace/{name}.py"
             for name in (
                 "__init__",
+                "checksums",
                 "disks",
                 "errors",
                 "jobs",
@@ -265,7 +266,10 @@ def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name:
     relatives = {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
     own = {"musicnn": ("musicnn_network", "musicnn_weights")}.get(name, ())
     assert list_behind(real_tree, code) - {"emotrace/features/sets/__init__.py"} == {
-        *(f"emotrace/{module}.py" for module in ("__init__", "audio", "errors", "frames")),
+        *(
+            f"emotrace/{module}.py"
+            for module in ("__init__", "audio", "errors", "frames", "threads")
+        ),
         *(f"emotrace/features/{module}.py" for module in ("__init__", "clip", "sound", *own)),
         *(f"emotrace/features/sets/{relative}.py" for relative in relatives),
     }
