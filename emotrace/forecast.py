@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from emotrace.checksums import DamagedError, read_schema
 from emotrace.corpus.files import FILES, read_files, select_usable
 from emotrace.corpus.listing import Changes, find_changes
 from emotrace.corpus.sources import is_made_by_workflow
@@ -187,9 +186,11 @@ def read_dry_run(printed: str) -> list[PlannedJob]:
 
 def _read_identity(table: Path) -> dict[str, Any] | None:
     """Read what a table says it was made with."""
-    if not table.exists():
+    try:
+        metadata = read_schema(table).metadata or {}
+    except (FileNotFoundError, DamagedError):
         return None
-    return json.loads((pq.read_schema(table).metadata or {}).get(b"emotrace", b"null"))
+    return json.loads(metadata.get(b"emotrace", b"null"))
 
 
 def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> list[str]:

@@ -207,6 +207,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
     assert list_behind(real_tree, digest, "workflow_scripts/train_model.py") == {
         "workflow_scripts/train_model.py",
         "emotrace/__init__.py",
+        "emotrace/checksums.py",
         "emotrace/disks.py",
         "emotrace/errors.py",
         "emotrace/jobs.py",
@@ -253,6 +254,7 @@ def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name:
     own = {"musicnn": ("musicnn_network", "musicnn_weights")}.get(name, ())
     assert list_behind(real_tree, code) - {"emotrace/features/sets/__init__.py"} == {
         *(f"emotrace/{module}.py" for module in ("__init__", "audio", "errors", "frames", "mp3")),
+        "emotrace/threads.py",
         *(f"emotrace/features/{module}.py" for module in ("__init__", "clip", "sound", *own)),
         *(f"emotrace/features/sets/{relative}.py" for relative in relatives),
     }
