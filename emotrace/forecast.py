@@ -20,7 +20,7 @@ from emotrace.records import INCOMPLETE, UNKNOWN
 
 REASONS = {
     UNKNOWN: "nothing says what it was made with",
-    INCOMPLETE: "a file of it is missing",
+    INCOMPLETE: "a file of it, or one that it is made of, is missing",
     "Missing output files": "not made yet",
     "Updated input files": "what it is made of has changed",
     "Set of input files has changed": "it is made of more or fewer parts than before",

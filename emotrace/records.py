@@ -18,9 +18,12 @@ from typing import Any
 from emotrace.checksums import DamagedError, read_json, write_json
 
 UNKNOWN = "nothing says what this was made with"
-INCOMPLETE = "a file of this folder is missing"
+INCOMPLETE = "a file of this, or one that it was made of, is missing"
 STAND_INS = ([UNKNOWN], [INCOMPLETE])
 """What stands for the parameters of such products; it differs from all that is planned."""
+
+TEMPORARY = "results/features/shards/"
+"""Folder of inputs that are removed once they were used."""
 
 LARGEST_INPUT = 1_000_000
 """Bytes of the largest input whose content Snakemake compares."""
@@ -55,17 +58,24 @@ def record_job(job: Any) -> Iterator[None]:
 
 
 def lacks_file(outputs: Sequence[str]) -> bool:
-    """Say whether a folder that a job made has lost a file; Snakemake looks at the folder alone.
+    """Say whether a folder that a job made has lost a file, or a result that it read is gone.
+
+    Snakemake notices neither: it looks at a folder alone, and does not miss the outputs of a
+    job that failed while what was once made of them is still there.
 
     Parameters
     ----------
     outputs : sequence of str
         All that the job makes.
     """
-    if not (folders := _list_folders(outputs)):
-        return False
-    files = _read_record(outputs).get("folders", {})
-    return any(set(files.get(folder, ())) - set(_list_files(folder)) for folder in folders)
+    made_with = _read_record(outputs)
+    read = (path for path in made_with.get("inputs", ()) if path.startswith("results/"))
+    if any(not path.startswith(TEMPORARY) and not os.path.exists(path) for path in read):
+        return True
+    files = made_with.get("folders", {})
+    return any(
+        set(files.get(folder, ())) - set(_list_files(folder)) for folder in _list_folders(outputs)
+    )
 
 
 def recall_job(outputs: Sequence[str]) -> dict[str, Any]:

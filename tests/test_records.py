@@ -77,3 +77,17 @@ def test_a_folder_that_lost_a_file_is_not_taken_for_whole(job: SimpleNamespace) 
     Path("results/weights/one.safetensors").unlink()
     assert lacks_file(job.output)
     assert recall_job(job.output) == {"params": [INCOMPLETE]}
+
+
+def test_a_product_is_not_current_once_a_result_that_it_was_made_of_is_gone(
+    job: SimpleNamespace,
+) -> None:
+    job.input = ["results/metrics.digest", "results/features/shards/chroma/1-of-2.csv"]
+    for path in map(Path, job.input):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    make(job)
+    Path(job.input[1]).unlink()  # as Snakemake does with temporary files
+    assert not lacks_file(job.output)
+    Path(job.input[0]).unlink()
+    assert lacks_file(job.output)

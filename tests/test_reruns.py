@@ -496,6 +496,12 @@ def test_what_nothing_is_known_of_is_made_again_from_the_store(bench: Bench) -> 
     assert "Nothing to be done" in bench.run()
 
 
+def test_a_job_that_failed_is_not_forgotten_while_old_tables_stand(bench: Bench) -> None:
+    shutil.rmtree(bench.folder / "results/runs/chroma/AT_2")  # as Snakemake does after a failure
+    announced = set(list_jobs(bench.run("tables", "--dry-run")))
+    assert announced == {"train_model chroma AT_2", *TABLES}
+
+
 STOPS = ("results/corpus/files.csv", "corpus", "features", "models")
 
 
