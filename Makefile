@@ -1,7 +1,7 @@
 # make install  install into .venv
 # make demo     install, then run the whole workflow on the built-in demo corpus
 # make test     install, then check style and run all tests
-# make config   write config.yaml and config.schema.json anew after a change in emotrace/config.py
+# make config   write config.yaml and config.schema.json anew after a change in emotrace/config/schema.py
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,7 +30,7 @@ test: .venv/installed-dev
 	EMOTRACE_MUSIC=$(MUSIC) $(BIN)/python -m pytest
 
 config: .venv/installed
-	$(BIN)/python -m emotrace.config_files
+	$(BIN)/python -m emotrace.config.generated_files
 
 .venv/installed: envs/requirements.txt envs/weights.txt
 	$(PYTHON) -c 'import sys; sys.exit("emotrace needs Python 3.11.4 or newer") if sys.version_info < (3, 11, 4) else None'

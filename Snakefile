@@ -20,9 +20,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from emotrace.config import load_config, refuse_empty_blocks
-from emotrace.corpus.listing import digest_listing
-from emotrace.corpus.sources import (
+from emotrace.config.schema import load_config, refuse_empty_blocks
+from emotrace.corpora.listing import digest_listing
+from emotrace.corpora.sources import (
     count_annotators,
     digest_sources,
     list_digests,
@@ -32,10 +32,10 @@ from emotrace.corpus.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.disks import refuse_unusable_store, refuse_unwritable_folder
-from emotrace.errors import EmotraceError
+from emotrace.runtime.disks import refuse_unusable_store, refuse_unwritable_folder
+from emotrace.runtime.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
-from emotrace.planning import (
+from emotrace.config.planning import (
     list_options,
     name_user,
     plan_run,
@@ -44,7 +44,7 @@ from emotrace.planning import (
     refuse_unknown_clips,
     shorten_failure,
 )
-from emotrace.provenance import digest_code
+from emotrace.reruns.code import digest_code
 
 logger.addFilter(shorten_failure)
 name_user()

@@ -36,7 +36,7 @@ import psutil
 from workflow import Usage, build_command, measure, plan_finished, plan_nothing, write_tables
 
 from emotrace.features import list_feature_sets
-from emotrace.workers import SINGLE_THREADED
+from emotrace.runtime.workers import SINGLE_THREADED
 
 FEATURE_SET = "spectral"
 CLIP_S = 3
@@ -109,8 +109,8 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
     import numpy as np
     import soundfile
 
-    from emotrace.audio import SAMPLE_RATE
-    from emotrace.corpus.demo import LEAST_DURATION_S, demo_clip_ids, synthesise_clip
+    from emotrace.audio.decoding import SAMPLE_RATE
+    from emotrace.corpora.demo import LEAST_DURATION_S, demo_clip_ids, synthesise_clip
 
     sounds = []
     for name in demo_clip_ids(N_SOUNDS):
@@ -124,10 +124,10 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
 
 def work_alone(music: Path) -> Alone:
     """Examine and compute each sound once, in this process."""
-    from emotrace.corpus.examination import examine_audio
+    from emotrace.audio.frames import FrameGrid
+    from emotrace.corpora.inspection import examine_audio
     from emotrace.features.clip import Request, extract_clip
     from emotrace.features.compilation import compile_functions
-    from emotrace.frames import FrameGrid
 
     grid = FrameGrid(window_s=FRAME_S, hop_s=FRAME_S)
     compile_functions(FEATURE_SET, grid)

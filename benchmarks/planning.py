@@ -18,9 +18,9 @@ from typing import Any
 
 from workflow import Usage, build_command, measure, plan_finished, plan_nothing, write_tables
 
-from emotrace.config import load_config
-from emotrace.corpus.files import FILES
-from emotrace.corpus.listing import ListedFile, list_files
+from emotrace.config.schema import load_config
+from emotrace.corpora.files import FILES
+from emotrace.corpora.listing import ListedFile, list_files
 
 FEATURE_SETS = ["compare", "chroma", "cqt", "chroma_cqt", "spectral"]
 N_FILES = 10

@@ -10,7 +10,7 @@ import os
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.persistence.file import FilePersistence
 
-from emotrace.records import STAND_INS, lacks_file, recall_job
+from emotrace.reruns.records import STAND_INS, lacks_file, recall_job
 
 # By job, with all that it makes.
 products = [

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from emotrace.audio import SAMPLE_RATE, decode_audio, read_audio
-from emotrace.corpus.examination import examine_audio
-from emotrace.errors import EmotraceError
+from emotrace.audio.decoding import SAMPLE_RATE, decode_audio, read_audio
+from emotrace.corpora.inspection import examine_audio
+from emotrace.runtime.errors import EmotraceError
 
 FREQUENCY = 440.0
 DURATION_S = 2.0

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.evaluation.choices import choose_examples, spread_clips
 from emotrace.evaluation.validation import choose_best
+from emotrace.runtime.errors import EmotraceError
 
 QUADRANTS = {"happy": (1, 1), "angry": (1, -1), "calm": (-1, 1), "sad": (-1, -1)}
 """Signs of arousal and valence, in the order in which clips are shown."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.cleaning import remove_unused, take_inventory
-from emotrace.errors import EmotraceError
-from emotrace.store import Store
+from emotrace.reruns.cleaning import remove_unused, take_inventory
+from emotrace.reruns.store import Store
+from emotrace.runtime.errors import EmotraceError
 
 HEX16, SHA, UNIQUE = "0123456789abcdef", 32 * "ab", 16 * "c0"
 EXAMINATION = f"examinations/{HEX16}/ab/{SHA}.json"

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, ttest_1samp
 
-from emotrace.errors import EmotraceError
-from emotrace.evaluation.canaries import bound_r2, refuse_contradictions, refuse_leaks
 from emotrace.evaluation.comparisons import adjust_for_comparisons, compare_clips
 from emotrace.evaluation.metrics import summarise_clips
+from emotrace.evaluation.sanity_checks import bound_r2, refuse_contradictions, refuse_leaks
+from emotrace.runtime.errors import EmotraceError
 
 
 def predict(truth: np.ndarray, error: np.ndarray) -> pd.DataFrame:

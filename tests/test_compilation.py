@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from emotrace.audio.frames import FrameGrid
 from emotrace.features import compilation
-from emotrace.frames import FrameGrid
 from tests.workflow import ROOT
 
 

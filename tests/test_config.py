@@ -15,10 +15,10 @@ import jsonschema
 import pytest
 import yaml
 
-from emotrace.config import Config, load_config, refuse_empty_blocks
-from emotrace.config_files import render_schema, render_yaml
-from emotrace.errors import EmotraceError
-from emotrace.planning import name_user
+from emotrace.config.generated_files import render_schema, render_yaml
+from emotrace.config.planning import name_user
+from emotrace.config.schema import Config, load_config, refuse_empty_blocks
+from emotrace.runtime.errors import EmotraceError
 
 MANIFEST: dict[str, Any] = {"name": "manifest", "clips": "c.csv", "annotations": "a.csv"}
 
@@ -237,7 +237,7 @@ def test_a_user_without_a_name_gets_one_for_snakemake(monkeypatch: pytest.Monkey
 def test_planning_imports_nothing_heavy() -> None:
     heavy = ["numpy", "pandas", "torch", "librosa", "opensmile", "matplotlib", "dask", "scipy"]
     code = (
-        "import sys, emotrace.planning, emotrace.provenance, emotrace.corpus.listing; "
+        "import sys, emotrace.config.planning, emotrace.reruns.code, emotrace.corpora.listing; "
         f"print(*set({heavy}) & set(sys.modules))"
     )
     command = [sys.executable, "-c", code]

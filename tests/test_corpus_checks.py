@@ -10,17 +10,17 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus.checks import (
+from emotrace.audio.frames import FrameGrid
+from emotrace.corpora.checks import (
     describe_half_scale,
     explain_misfit,
     find_gaps,
     find_problems,
     refuse_constant,
 )
-from emotrace.corpus.examination import Examination, examine_audio
-from emotrace.corpus.exclusion import refuse_excess
-from emotrace.errors import EmotraceError
-from emotrace.frames import FrameGrid
+from emotrace.corpora.exclusion import refuse_excess
+from emotrace.corpora.inspection import Examination, examine_audio
+from emotrace.runtime.errors import EmotraceError
 
 NOBODY = 65534
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)

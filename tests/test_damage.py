@@ -13,18 +13,18 @@ import pyarrow.dataset as dataset
 import pytest
 import torch
 
-from emotrace import checksums
-from emotrace.checksums import write_json
-from emotrace.corpus.exclusion import read_excluded, tabulate_excluded
-from emotrace.corpus.files import digest_findings, read_files, read_verified_files
-from emotrace.corpus.store import ExaminationStore
-from emotrace.errors import EmotraceError
+from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
+from emotrace.corpora.files import digest_findings, read_files, read_verified_files
+from emotrace.corpora.store import ExaminationStore
 from emotrace.evaluation.validation import read_validation
-from emotrace.explanation.attention import read_attention
-from emotrace.explanation.examples import Examples, open_examples
 from emotrace.features.clip import ClipFrames
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.table import write_table
+from emotrace.figures.attention import read_attention
+from emotrace.figures.examples import Examples, open_examples
+from emotrace.reruns import checksums
+from emotrace.reruns.checksums import write_json
+from emotrace.runtime.errors import EmotraceError
 from emotrace.training import checkpoint as checkpoints
 from emotrace.training import fitting
 from emotrace.training.checkpoint import Checkpoint

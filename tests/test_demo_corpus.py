@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from scipy.signal import welch
 
-from emotrace.corpus import demo, demo_composer, demo_synthesiser
-from emotrace.errors import EmotraceError
+from emotrace.corpora import demo, demo_composer, demo_synthesiser
+from emotrace.runtime.errors import EmotraceError
 
 N_CLIPS, DURATION_S, SEED = 12, 8.0, 5
 RATE = demo_synthesiser.SAMPLE_RATE
@@ -62,7 +62,7 @@ def render(genre: str = "Folk", **constant: float) -> tuple[np.ndarray, list[dem
 
 def test_ids_need_no_heavy_import() -> None:
     code = (
-        "import sys; from emotrace.corpus.demo import demo_clip_ids; print(demo_clip_ids(100)[8]);"
+        "import sys; from emotrace.corpora.demo import demo_clip_ids; print(demo_clip_ids(100)[8]);"
         "assert not {'scipy', 'pandas', 'soundfile'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from emotrace.disks import refuse_unusable_store
-from emotrace.errors import EmotraceError
-from emotrace.jobs import run_job
+from emotrace.runtime.disks import refuse_unusable_store
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.jobs import run_job
 from emotrace.training import checkpoint
 from tests.test_extraction import build_files, extract
 from tests.training import make_corpus, read_run, train, write_inputs
@@ -165,7 +165,7 @@ JOB = """
 import logging, sys
 from pathlib import Path
 import pandas as pd
-from emotrace.jobs import run_job
+from emotrace.runtime.jobs import run_job
 from tests.test_extraction import extract
 from tests.training import make_corpus, train
 

@@ -15,10 +15,10 @@ from threading import Thread
 
 import pytest
 
-from emotrace.corpus import download
-from emotrace.corpus.download import download_file, unpack_archive
-from emotrace.corpus.sources import name_server, select_table_settings
-from emotrace.errors import EmotraceError
+from emotrace.corpora import download
+from emotrace.corpora.download import download_file, unpack_archive
+from emotrace.corpora.sources import name_server, select_table_settings
+from emotrace.runtime.errors import EmotraceError
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(BODY).hexdigest()

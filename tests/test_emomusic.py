@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.corpus.emomusic import (
+from emotrace.corpora.emomusic import (
     LABEL_FILES,
     list_audio,
     read_emomusic,
     unpack_emomusic,
 )
-from emotrace.errors import EmotraceError
+from emotrace.runtime.errors import EmotraceError
 
 LABELS = """song_id,sample_15000ms,sample_15500ms,sample_16000ms
 11,0.1,0.2,0.3
@@ -90,7 +90,7 @@ def test_song_without_file_is_left_out_with_warning(
 def test_audio_is_listed_in_order_without_pandas(folder: Path) -> None:
     paths = [str(folder / "clips_45sec" / f"{song}.mp3") for song in (2, 11)]
     assert list_audio(folder, offset_s=30) == [("2", paths[0], 30.0), ("11", paths[1], 30.0)]
-    code = "import sys, emotrace.corpus.emomusic; sys.exit('pandas' in sys.modules)"
+    code = "import sys, emotrace.corpora.emomusic; sys.exit('pandas' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from emotrace.errors import EmotraceError
+from emotrace.audio.frames import FrameGrid
 from emotrace.features import identity as identities
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.extraction import Extraction, extract_table, list_requests
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.store import FeatureStore
-from emotrace.frames import FrameGrid
-from emotrace.store import Store
-from emotrace.workers import Workers
+from emotrace.reruns.store import Store
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.workers import Workers
 
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
 IDENTITY = identify_feature_set("compare", {"window_s": 0.5, "hop_s": 0.5})

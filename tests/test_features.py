@@ -15,12 +15,12 @@ from librosa import feature
 from torch import Tensor
 from torch.nn import functional
 
-from emotrace.errors import EmotraceError
+from emotrace.audio.frames import FrameGrid
 from emotrace.features import list_feature_sets, load_feature_set
 from emotrace.features.clip import ClipFrames, Request, extract_clip
 from emotrace.features.musicnn_weights import read_weights
 from emotrace.features.sound import Sound
-from emotrace.frames import FrameGrid
+from emotrace.runtime.errors import EmotraceError
 
 RATE = 44_100
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)

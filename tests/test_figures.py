@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
 from emotrace.figures.attended_frames import AttendedClip, draw_attended_frames, find_attended
 from emotrace.figures.attention_maps import (
     MapClip,
@@ -31,6 +30,7 @@ from emotrace.figures.style import (
     make_caption,
     save_figure,
 )
+from emotrace.runtime.errors import EmotraceError
 
 FRAMES = 20
 HOP_S = 0.5

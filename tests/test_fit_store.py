@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.folds import make_folds
 from emotrace.training import checkpoint, fold, job
 from emotrace.training.fold import Fit, FoldData
-from emotrace.training.protocols import make_folds
 from emotrace.training.sequences import Sequences
 from emotrace.training.store import read_fit, write_fit
 from tests.training import lengthen_padding, list_entries, make_corpus, read_run, train

@@ -15,18 +15,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emotrace.config import (
+from emotrace.audio.frames import FrameGrid
+from emotrace.config.planning import plan_run, refuse_unknown_clips
+from emotrace.config.schema import (
     Config,
     EmoMusicCorpus,
     ManifestCorpus,
     load_config,
     refuse_empty_blocks,
 )
-from emotrace.corpus.checks import find_problems
-from emotrace.corpus.emomusic import LABEL_FILES
-from emotrace.corpus.files import FILES
-from emotrace.corpus.listing import LISTING, digest_listing, find_changes, list_files
-from emotrace.corpus.sources import (
+from emotrace.corpora.checks import find_problems
+from emotrace.corpora.emomusic import LABEL_FILES
+from emotrace.corpora.files import FILES
+from emotrace.corpora.listing import LISTING, digest_listing, find_changes, list_files
+from emotrace.corpora.sources import (
     count_annotators,
     digest_sources,
     list_digests,
@@ -35,10 +37,8 @@ from emotrace.corpus.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.disks import refuse_unusable_store
-from emotrace.errors import EmotraceError
-from emotrace.frames import FrameGrid
-from emotrace.planning import plan_run, refuse_unknown_clips
+from emotrace.runtime.disks import refuse_unusable_store
+from emotrace.runtime.errors import EmotraceError
 from tests.test_emomusic import LABELS, SONGS
 
 LONGEST = 5000

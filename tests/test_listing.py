@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpus import examination
-from emotrace.corpus.examination import examine_audio
-from emotrace.corpus.files import FILES, digest_audio, read_files, select_usable
-from emotrace.corpus.listing import LISTING, Changes, digest_listing, find_changes, list_files
-from emotrace.corpus.store import ExaminationStore
-from emotrace.errors import EmotraceError
-from emotrace.store import open_store
+from emotrace.corpora import inspection as examination
+from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
+from emotrace.corpora.inspection import examine_audio
+from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
+from emotrace.corpora.store import ExaminationStore
+from emotrace.reruns.store import open_store
+from emotrace.runtime.errors import EmotraceError
 
 CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}

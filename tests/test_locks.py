@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.locks import hold_lock, try_lock
+from emotrace.runtime.locks import hold_lock, try_lock
 
 
 def test_a_lock_has_one_holder_and_the_next_one_waits(tmp_path: Path) -> None:

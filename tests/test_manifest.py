@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotrace.config import load_config
-from emotrace.corpus.manifest import list_audio, read_manifest
-from emotrace.errors import EmotraceError
-from emotrace.planning import refuse_unknown_clips
+from emotrace.config.planning import refuse_unknown_clips
+from emotrace.config.schema import load_config
+from emotrace.corpora.manifest import list_audio, read_manifest
+from emotrace.runtime.errors import EmotraceError
 
 CLIPS = "clip_id,path\n007,music/a.wav\n12,/elsewhere/b.flac\n"
 ANNOTATIONS = "clip_id,time_s,arousal,valence\n007,0.5,1,9\n007,1.0,5,3\n12,0.5,,NA\n"

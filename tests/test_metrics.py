@@ -12,7 +12,6 @@ from scipy.stats import kendalltau, linregress, pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from emotrace import TARGETS
-from emotrace.checksums import write_table
 from emotrace.evaluation.metrics import (
     METRICS,
     score_clips,
@@ -31,7 +30,8 @@ from emotrace.evaluation.scores import (
 )
 from emotrace.evaluation.validation import read_validation
 from emotrace.models import list_families
-from emotrace.training.protocols import make_folds
+from emotrace.reruns.checksums import write_table
+from emotrace.splits.folds import make_folds
 from tests.training import make_corpus, train
 
 N_CLIPS = 12

@@ -19,10 +19,10 @@ import pytest
 from distributed import Client, LocalCluster, get_worker
 from distributed.security import Security
 
-from emotrace.config import load_config
-from emotrace.errors import EmotraceError
-from emotrace.parallel import map_clips
-from emotrace.workers import SINGLE_THREADED, Workers
+from emotrace.config.schema import load_config
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.parallel import map_clips
+from emotrace.runtime.workers import SINGLE_THREADED, Workers
 
 MB = 10**6
 

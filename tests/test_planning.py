@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from emotrace.config import load_config
-from emotrace.corpus.emomusic import LABEL_FILES
-from emotrace.errors import EmotraceError
-from emotrace.planning import refuse_impossible_protocol
+from emotrace.config.planning import refuse_impossible_protocol
+from emotrace.config.schema import load_config
+from emotrace.corpora.emomusic import LABEL_FILES
+from emotrace.runtime.errors import EmotraceError
 
 ARTISTS = ("Ada", "ada ", "Ａda", "Bo", "", "")
 SPLITS = ("development", "evaluation", "development", "evaluation", "development", "")

@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
 from emotrace.evaluation.scores import divide_songs
-from emotrace.training.groups import describe_twins, name_artists
-from emotrace.training.protocols import (
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.folds import (
     Fold,
     describe_division,
     find_known,
@@ -22,6 +21,7 @@ from emotrace.training.protocols import (
     refuse_constant_labels,
     refuse_overlaps,
 )
+from emotrace.splits.groups import describe_twins, name_artists
 
 N_FOLDS = 5
 N_CLIPS = 60

@@ -7,7 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from emotrace.records import INCOMPLETE, UNKNOWN, lacks_file, name_record, recall_job, record_job
+from emotrace.reruns.records import (
+    INCOMPLETE,
+    UNKNOWN,
+    lacks_file,
+    name_record,
+    recall_job,
+    record_job,
+)
 
 
 @pytest.fixture

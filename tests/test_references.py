@@ -8,8 +8,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
-from emotrace.training.references import (
+from emotrace.evaluation.baselines import (
     REFERENCES,
     Problem,
     pool_features,
@@ -19,6 +18,7 @@ from emotrace.training.references import (
     predict_svr,
     refuse_learnt_luck,
 )
+from emotrace.runtime.errors import EmotraceError
 from emotrace.training.sequences import Sequences
 
 N_CLIPS, N_FEATURES = 60, 5

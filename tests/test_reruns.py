@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.store import Store
+from emotrace.reruns.store import Store
 from tests.workflow import build_command, copy_workflow, list_jobs, run_snakemake, succeed
 
 N_CLIPS = 12
@@ -210,6 +210,23 @@ def comment_every_module(bench: Bench) -> None:
             file.write_text(f"{text}\n\n# A remark.\n", encoding="utf-8")
 
 
+def reword_errors_hints_and_docstrings(bench: Bench) -> None:
+    edit(bench, "emotrace/audio/decoding.py", "it is not the file that it was", "it was replaced")
+    edit(bench, "emotrace/audio/decoding.py", 'hint="convert it', 'hint="please convert it')
+    edit(bench, "emotrace/models/__init__.py", "takes {most}", "cannot have more than {most}")
+    edit(bench, "emotrace/training/fold.py", '"""', '"""Reworded. ')
+
+
+def move_a_module(bench: Bench) -> None:
+    package = bench.workflow / "emotrace/grid"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""The grid of frames."""\n', encoding="utf-8")
+    (bench.workflow / "emotrace/audio/frames.py").rename(package / "frames.py")
+    for file in bench.workflow.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("emotrace.audio.frames", "emotrace.grid.frames"), "utf-8")
+
+
 def write_the_config_otherwise(bench: Bench) -> None:
     config = {key: CONFIG[key] for key in reversed(CONFIG)}
     config["corpus"] = {
@@ -353,6 +370,8 @@ ROWS = [
     Row(touch_everything),
     Row(copy_results_to_a_fresh_clone),
     Row(comment_every_module),
+    Row(reword_errors_hints_and_docstrings),
+    Row(move_a_module),
     Row(write_the_config_otherwise),
     Row(
         change_values_of_compare,

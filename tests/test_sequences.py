@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotrace.checksums import seal_table, write_table
-from emotrace.errors import EmotraceError
+from emotrace.reruns.checksums import seal_table, write_table
+from emotrace.runtime.errors import EmotraceError
 from emotrace.training.sequences import _read_rows, load_sequences
 
 

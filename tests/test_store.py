@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.errors import EmotraceError
-from emotrace.store import write_file, write_folder
+from emotrace.reruns.store import write_file, write_folder
+from emotrace.runtime.errors import EmotraceError
 
 Writer = Callable[[Path], AbstractContextManager[Path]]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from emotrace.features.extraction import extract_table
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.store import FeatureStore
-from emotrace.store import Store
-from emotrace.threads import SINGLE_THREADED
-from emotrace.workers import Workers
+from emotrace.reruns.store import Store
+from emotrace.runtime.threads import SINGLE_THREADED
+from emotrace.runtime.workers import Workers
 from tests.test_extraction import build_files
 from tests.workflow import ROOT
 

@@ -22,13 +22,13 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
 from emotrace.models import build_model, list_families
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.folds import make_folds
 from emotrace.training import checkpoint, fitting, job
 from emotrace.training.fitting import Part, _Stopper, fit_model, predict
 from emotrace.training.fold import prepare_fold
 from emotrace.training.normalisation import Normalisation, fit_normalisation
-from emotrace.training.protocols import make_folds
 from tests.training import (
     N_FEATURES,
     lengthen_padding,

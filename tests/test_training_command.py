@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from emotrace.checksums import write_table
-from emotrace.config import Config, ProtocolSettings, TrainingSettings
+from emotrace.config.schema import Config, ProtocolSettings, TrainingSettings
+from emotrace.reruns.checksums import write_table
 from emotrace.training.__main__ import main
 from emotrace.training.options import read_options
 from tests.training import read_run, write_inputs

@@ -18,11 +18,11 @@ import pytest
 import soundfile
 import torch
 
-from emotrace.config import TrainingSettings
-from emotrace.records import name_record
+from emotrace.config.schema import TrainingSettings
+from emotrace.reruns.records import name_record
+from emotrace.splits.folds import make_folds
 from emotrace.training.fitting import fit_model, predict
 from emotrace.training.fold import prepare_fold
-from emotrace.training.protocols import make_folds
 from emotrace.training.sequences import load_sequences
 from tests.workflow import ROOT, list_jobs, run_snakemake, succeed
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import torch
 
 from emotrace import TARGETS
-from emotrace.checksums import write_table
-from emotrace.config import TrainingSettings
-from emotrace.store import Store
+from emotrace.config.schema import TrainingSettings
+from emotrace.reruns.checksums import write_table
+from emotrace.reruns.store import Store
 from emotrace.training.fitting import Part
 from emotrace.training.identity import identify_model
 from emotrace.training.job import train_all

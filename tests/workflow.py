@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from emotrace.forecast import read_dry_run
+from emotrace.reruns.forecast import read_dry_run
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -3,29 +3,29 @@
 import logging
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 logger = logging.getLogger("emotrace.build_corpus")
 
 
 def main() -> None:
-    from emotrace.checksums import write_table
-    from emotrace.corpus.checks import (
+    from emotrace.audio.frames import FrameGrid
+    from emotrace.corpora.checks import (
         describe_half_scale,
         explain_misfit,
         find_gaps,
         find_problems,
         refuse_constant,
     )
-    from emotrace.corpus.exclusion import refuse_excess
-    from emotrace.corpus.files import digest_findings, join_files, read_verified_files
-    from emotrace.corpus.sources import read_corpus
-    from emotrace.corpus.text_table import describe_ids
-    from emotrace.frames import FrameGrid
-    from emotrace.provenance import digest_tables
-    from emotrace.training.groups import describe_twins
-    from emotrace.training.protocols import describe_division, make_folds, refuse_constant_labels
+    from emotrace.corpora.exclusion import refuse_excess
+    from emotrace.corpora.files import digest_findings, join_files, read_verified_files
+    from emotrace.corpora.sources import read_corpus
+    from emotrace.corpora.text_table import describe_ids
+    from emotrace.reruns.checksums import write_table
+    from emotrace.reruns.code import digest_tables
+    from emotrace.splits.folds import describe_division, make_folds, refuse_constant_labels
+    from emotrace.splits.groups import describe_twins
 
     corpus, protocol = snakemake.params.corpus, snakemake.params.protocol
     inputs, output = snakemake.input, snakemake.output

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.checksums import read_table
-    from emotrace.corpus.exclusion import read_excluded
+    from emotrace.corpora.exclusion import read_excluded
     from emotrace.evaluation.rendering import render_html, render_latex
     from emotrace.evaluation.table import Circumstances, Evaluation
     from emotrace.evaluation.tables import build_tables, tabulate_scores, write_note
-    from emotrace.training.protocols import describe_division
+    from emotrace.reruns.checksums import read_table
+    from emotrace.splits.folds import describe_division
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     found = Evaluation(

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     import pandas as pd
 
-    from emotrace.checksums import read_table, write_json
     from emotrace.evaluation.choices import choose_examples
     from emotrace.evaluation.validation import read_validation
+    from emotrace.reruns.checksums import read_table, write_json
 
     params, inputs = snakemake.params, snakemake.input
     tested = read_table(inputs.predictions, columns=["clip_id"])["clip_id"].unique()

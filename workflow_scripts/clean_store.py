@@ -1,11 +1,11 @@
 """Remove from the store what no experiment uses any more."""
 
-from emotrace.jobs import run_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.cleaning import remove_unused, take_inventory
-    from emotrace.store import open_store
+    from emotrace.reruns.cleaning import remove_unused, take_inventory
+    from emotrace.reruns.store import open_store
 
     store = open_store(snakemake.config["store"])
     inventory = take_inventory(store, snakemake.params.products)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.emomusic import BASE_URL, download_emomusic, unpack_emomusic
-    from emotrace.provenance import digest_files
+    from emotrace.corpora.emomusic import BASE_URL, download_emomusic, unpack_emomusic
+    from emotrace.reruns.code import digest_files
 
     dataset = Path(snakemake.output.dataset)
     # Beside the output and not in it: Snakemake deletes the output of a failed job.

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.checksums import read_schema, read_table, write_table
-    from emotrace.evaluation.canaries import refuse_contradictions, refuse_leaks
+    from emotrace.evaluation.sanity_checks import refuse_contradictions, refuse_leaks
     from emotrace.evaluation.scores import (
         compare_runs,
         divide_songs,
@@ -17,7 +16,8 @@ def main() -> None:
         summarise_references,
         summarise_runs,
     )
-    from emotrace.provenance import digest_tables
+    from emotrace.reruns.checksums import read_schema, read_table, write_table
+    from emotrace.reruns.code import digest_tables
     from emotrace.training.sequences import read_clips
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
@@ -11,14 +11,14 @@ def main() -> None:
 
     import pandas as pd
 
-    from emotrace.corpus.examination import Examination
-    from emotrace.corpus.files import digest_audio, digest_findings, read_files
-    from emotrace.corpus.listing import list_files
-    from emotrace.corpus.store import ExaminationStore
-    from emotrace.errors import EmotraceError
-    from emotrace.parallel import KILLED, map_clips
-    from emotrace.store import open_store
-    from emotrace.workers import Workers
+    from emotrace.corpora.files import digest_audio, digest_findings, read_files
+    from emotrace.corpora.inspection import Examination
+    from emotrace.corpora.listing import list_files
+    from emotrace.corpora.store import ExaminationStore
+    from emotrace.reruns.store import open_store
+    from emotrace.runtime.errors import EmotraceError
+    from emotrace.runtime.parallel import KILLED, map_clips
+    from emotrace.runtime.workers import Workers
 
     output, config, resources = snakemake.output, snakemake.config, snakemake.resources
     listed = pd.DataFrame(list_files(snakemake.params.corpus))

@@ -4,13 +4,13 @@ import json
 import subprocess
 import tempfile
 
-from emotrace.jobs import run_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.errors import EmotraceError
-    from emotrace.forecast import Forecast, read_dry_run
-    from emotrace.store import open_store
+    from emotrace.reruns.forecast import Forecast, read_dry_run
+    from emotrace.reruns.store import open_store
+    from emotrace.runtime.errors import EmotraceError
 
     params = snakemake.params
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.files import digest_audio, read_verified_files, select_usable
+    from emotrace.corpora.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_table, list_excluded, read_known
     from emotrace.features.identity import find_libraries
-    from emotrace.store import open_store
-    from emotrace.workers import Workers
+    from emotrace.reruns.store import open_store
+    from emotrace.runtime.workers import Workers
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     config, resources = snakemake.config, snakemake.resources

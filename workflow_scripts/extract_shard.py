@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.corpus.files import digest_audio, read_verified_files, select_usable
+    from emotrace.corpora.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_shard, list_excluded
     from emotrace.features.identity import find_libraries
-    from emotrace.store import open_store
-    from emotrace.workers import Workers
+    from emotrace.reruns.store import open_store
+    from emotrace.runtime.workers import Workers
 
     params, inputs = snakemake.params, snakemake.input
     config, resources = snakemake.config, snakemake.resources

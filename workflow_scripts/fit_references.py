@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.checksums import write_table
-    from emotrace.provenance import digest_tables
-    from emotrace.training.references import predict_references
+    from emotrace.evaluation.baselines import predict_references
+    from emotrace.reruns.checksums import write_table
+    from emotrace.reruns.code import digest_tables
     from emotrace.training.sequences import load_sequences, read_clips
 
     inputs, output = snakemake.input, snakemake.output

@@ -1,15 +1,15 @@
 """Draw the truth over time with the frames marked that received most attention."""
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     from emotrace import TARGETS
-    from emotrace.checksums import read_table
-    from emotrace.explanation.examples import open_examples
     from emotrace.figures.attended_frames import AttendedClip, draw_attended_frames
+    from emotrace.figures.examples import open_examples
     from emotrace.figures.style import save_figure
+    from emotrace.reruns.checksums import read_table
 
     (family,) = snakemake.params.family
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)

@@ -1,20 +1,20 @@
 """Draw chromagrams of the example clips on the time axis of their annotations."""
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     from emotrace import TARGETS
-    from emotrace.audio import SAMPLE_RATE, read_audio
-    from emotrace.checksums import read_table
-    from emotrace.explanation.examples import open_examples
+    from emotrace.audio.decoding import SAMPLE_RATE, read_audio
+    from emotrace.audio.frames import FrameGrid
     from emotrace.features.compilation import compile_functions
     from emotrace.features.sound import HOP_LENGTH, Sound
     from emotrace.figures.attended_frames import find_attended
     from emotrace.figures.chromagrams import ChromaClip, draw_chromagrams
+    from emotrace.figures.examples import open_examples
     from emotrace.figures.style import save_figure
-    from emotrace.frames import FrameGrid
+    from emotrace.reruns.checksums import read_table
 
     grid = FrameGrid(**snakemake.params.frames)
     compile_functions("chroma", grid)

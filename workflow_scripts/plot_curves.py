@@ -1,15 +1,15 @@
 """Draw arousal and valence over time: truth, chosen model, baseline."""
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     from emotrace import TARGETS
-    from emotrace.checksums import read_table
-    from emotrace.explanation.examples import open_examples
     from emotrace.figures.curves import Curve, CurveClip, draw_curves
+    from emotrace.figures.examples import open_examples
     from emotrace.figures.style import save_figure
+    from emotrace.reruns.checksums import read_table
 
     examples = open_examples(snakemake.input.examples, snakemake.input.predictions)
     annotations = read_table(snakemake.input.annotations).set_index("clip_id")

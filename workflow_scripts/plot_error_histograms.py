@@ -1,15 +1,15 @@
 """Draw how the clips' errors are distributed, chosen model beside baseline."""
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     from emotrace import TARGETS
-    from emotrace.checksums import read_table
-    from emotrace.explanation.examples import open_examples
+    from emotrace.figures.examples import open_examples
     from emotrace.figures.histograms import TargetErrors, draw_error_histograms
     from emotrace.figures.style import save_figure
+    from emotrace.reruns.checksums import read_table
 
     examples = open_examples(snakemake.input.examples, snakemake.input.predictions)
     annotations = read_table(snakemake.input.annotations)

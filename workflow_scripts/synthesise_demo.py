@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
     from functools import partial
 
-    from emotrace.corpus.demo import synthesise_corpus
-    from emotrace.parallel import map_clips
-    from emotrace.provenance import digest_files
-    from emotrace.workers import Workers
+    from emotrace.corpora.demo import synthesise_corpus
+    from emotrace.reruns.code import digest_files
+    from emotrace.runtime.parallel import map_clips
+    from emotrace.runtime.workers import Workers
 
     corpus, output = snakemake.params.corpus, snakemake.output
     synthesise_corpus(

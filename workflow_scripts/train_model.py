@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from emotrace.jobs import run_job
-from emotrace.records import record_job
+from emotrace.reruns.records import record_job
+from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.provenance import find_versions
-    from emotrace.store import open_store
+    from emotrace.reruns.code import find_versions
+    from emotrace.reruns.store import open_store
     from emotrace.training.job import train_all
     from emotrace.training.sequences import load_sequences, read_clips
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.evaluation.validation import choose_best
 from emotrace.models import parse_model_name
+from emotrace.runtime.errors import EmotraceError
 
 
 def choose_examples(

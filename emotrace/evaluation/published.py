@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from emotrace.evaluation.canaries import bound_r2
+from emotrace.evaluation.sanity_checks import bound_r2
 
 CORPUS = "emomusic"
 PUBLISHED_BASELINE = "LSTM_400"

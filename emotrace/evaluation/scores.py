@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from emotrace import TARGETS
-from emotrace.checksums import read_table
 from emotrace.evaluation.ceiling import summarise_disagreement
 from emotrace.evaluation.comparisons import (
     adjust_for_comparisons,
@@ -19,9 +18,10 @@ from emotrace.evaluation.comparisons import (
 )
 from emotrace.evaluation.metrics import score_seeds, score_with_intervals, summarise_clips
 from emotrace.evaluation.validation import choose_best, read_validation
-from emotrace.spelling import unify_spellings
-from emotrace.training.groups import find_unknown_artists
-from emotrace.training.protocols import find_known, make_folds
+from emotrace.reruns.checksums import read_table
+from emotrace.splits.folds import find_known, make_folds
+from emotrace.splits.groups import find_unknown_artists
+from emotrace.splits.spelling import unify_spellings
 
 ANNOTATORS = "Annotators"
 """The reference that knows what all listeners perceive on average."""
@@ -101,7 +101,7 @@ def summarise_references(
     Parameters
     ----------
     tables : mapping of str to Path
-        Feature set to what `emotrace.training.references.predict_references` returned.
+        Feature set to what `emotrace.evaluation.baselines.predict_references` returned.
     annotations : pandas.DataFrame
         The corpus's annotations.
     n_annotators : int, optional
@@ -264,7 +264,7 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
     clips : pandas.DataFrame
         The clips that models of a feature set learn from and are tested on.
     protocol : mapping
-        The fields of `emotrace.config.ProtocolSettings`.
+        The fields of `emotrace.config.schema.ProtocolSettings`.
 
     Returns
     -------

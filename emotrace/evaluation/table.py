@@ -99,7 +99,7 @@ class Circumstances:
     n_samples : int
         Bootstrap samples.
     remarks : sequence of str
-        What `emotrace.training.protocols.describe_division` says.
+        What `emotrace.splits.folds.describe_division` says.
     """
 
     corpus: str

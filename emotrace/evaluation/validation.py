@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emotrace.checksums import read_table
+from emotrace.reruns.checksums import read_table
 
 
 def read_validation(history_path: Path) -> dict[str, dict[str, float]]:

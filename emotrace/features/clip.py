@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotrace.audio import SAMPLE_RATE, read_audio
-from emotrace.errors import EmotraceError
+from emotrace.audio.decoding import SAMPLE_RATE, read_audio
+from emotrace.audio.frames import FrameGrid
 from emotrace.features import load_feature_set
 from emotrace.features.sound import Sound
-from emotrace.frames import FrameGrid
-from emotrace.threads import use_one_thread
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.threads import use_one_thread
 
 
 @dataclass(frozen=True)

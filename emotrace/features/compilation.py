@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from emotrace.audio import SAMPLE_RATE
+from emotrace.audio.decoding import SAMPLE_RATE
+from emotrace.audio.frames import FrameGrid
 from emotrace.features import load_feature_set
 from emotrace.features.sound import Sound
-from emotrace.frames import FrameGrid
-from emotrace.locks import hold_lock
+from emotrace.runtime.locks import hold_lock
 
 logger = logging.getLogger(__name__)
 

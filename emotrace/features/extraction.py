@@ -12,16 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from emotrace.corpus.exclusion import read_excluded, refuse_excess, tabulate_excluded
-from emotrace.errors import EmotraceError
+from emotrace.audio.frames import FrameGrid
+from emotrace.corpora.exclusion import read_excluded, refuse_excess, tabulate_excluded
 from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.compilation import compile_functions
 from emotrace.features.store import FeatureStore
 from emotrace.features.table import write_table
-from emotrace.frames import FrameGrid
-from emotrace.parallel import KILLED, map_clips
-from emotrace.store import Store, remove_entry
-from emotrace.workers import LOCAL, Workers
+from emotrace.reruns.store import Store, remove_entry
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.parallel import KILLED, map_clips
+from emotrace.runtime.workers import LOCAL, Workers
 
 logger = logging.getLogger(__name__)
 

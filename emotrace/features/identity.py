@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emotrace.errors import EmotraceError
-from emotrace.provenance import ROOT, digest_code, find_versions
+from emotrace.reruns.code import ROOT, digest_code, find_versions
+from emotrace.runtime.errors import EmotraceError
 
 
 def identify_feature_set(feature_set: str, frames: Mapping[str, float]) -> dict[str, Any]:
@@ -44,7 +44,10 @@ def list_code(feature_set: str) -> tuple[str, str]:
 
 def find_libraries(feature_set: str) -> dict[str, str]:
     """Return the versions of the libraries that read audio and that a feature set calls."""
-    names = {*_read_libraries("emotrace/audio.py"), *_read_libraries(_name_file(feature_set))}
+    names = {
+        *_read_libraries("emotrace/audio/decoding.py"),
+        *_read_libraries(_name_file(feature_set)),
+    }
     return find_versions(*sorted(names))
 
 

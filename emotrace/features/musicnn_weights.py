@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotrace.errors import EmotraceError
+from emotrace.runtime.errors import EmotraceError
 
 FILE = "musicnn/MSD_musicnn/.data-00000-of-00001"
 SHA256 = "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6"

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from emotrace.frames import FrameGrid
+from emotrace.audio.frames import FrameGrid
 
 HOP_LENGTH = 512
 """Samples between two fine-grained frames; librosa's default, 11.6 ms at 44.1 kHz."""

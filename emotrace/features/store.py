@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emotrace.checksums import DamagedError, open_table, seal_table
 from emotrace.features.clip import ClipFrames, Request
 from emotrace.features.identity import list_code
-from emotrace.provenance import refuse_changed_code, refuse_other_versions
-from emotrace.store import digest_identity, write_file
+from emotrace.reruns.checksums import DamagedError, open_table, seal_table
+from emotrace.reruns.code import refuse_changed_code, refuse_other_versions
+from emotrace.reruns.store import digest_identity, write_file
 
 
 class FeatureStore:

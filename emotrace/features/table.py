@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emotrace.checksums import seal_table
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames
+from emotrace.reruns.checksums import seal_table
 
 ROW_GROUP_BYTES = 100e6
 """Size of what is written, and later read, at once. For each column of each such part, 1 kB of

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from emotrace import TARGETS
+from emotrace.audio.frames import number_frames
 from emotrace.figures.style import (
     BASELINE,
     BEST,
@@ -26,7 +27,6 @@ from emotrace.figures.style import (
     print_style,
     scale_emotion,
 )
-from emotrace.frames import number_frames
 
 BEST_STYLE = {"color": BEST, "linewidth": 1.5}
 BASELINE_STYLE = {"color": BASELINE, "linewidth": 1.2, "linestyle": (0, (4, 1.5))}

@@ -16,8 +16,8 @@ from matplotlib.ticker import MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
-from emotrace.frames import number_frames
+from emotrace.audio.frames import number_frames
+from emotrace.runtime.errors import EmotraceError
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart with any common kind of colour vision.
 TRUTH = "#000000"

@@ -16,11 +16,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from emotrace import TARGETS
-from emotrace.checksums import read_schema
-from emotrace.disks import explain_refusal
-from emotrace.errors import EmotraceError
-from emotrace.jobs import remove_products
-from emotrace.store import open_store
+from emotrace.reruns.checksums import read_schema
+from emotrace.reruns.store import open_store
+from emotrace.runtime.disks import explain_refusal
+from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.jobs import remove_products
 from emotrace.training.identity import identify_model
 from emotrace.training.job import COLUMNS, train_all
 from emotrace.training.options import read_options

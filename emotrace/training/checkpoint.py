@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from emotrace.checksums import read_bytes, write_bytes
-from emotrace.store import write_file
+from emotrace.reruns.checksums import read_bytes, write_bytes
+from emotrace.reruns.store import write_file
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from emotrace.locks import try_lock
+from emotrace.runtime.locks import try_lock
 
 logger = logging.getLogger(__name__)
 

@@ -96,7 +96,7 @@ def fit_model(
     fit, validation : Part
         The first moves the weights, the second stops the training.
     settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
+        The fields of `emotrace.config.schema.TrainingSettings`.
     seed : int
         Draws the weights, the order of the clips and what dropout removes.
     checkpoint : Checkpoint, optional

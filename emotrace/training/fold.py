@@ -32,8 +32,8 @@ from emotrace.training.normalisation import Normalisation, fit_normalisation
 from emotrace.training.weights import pack_arrays
 
 if TYPE_CHECKING:
+    from emotrace.splits.folds import Fold
     from emotrace.training.checkpoint import Checkpoint
-    from emotrace.training.protocols import Fold
     from emotrace.training.sequences import Sequences
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def prepare_fold(
     sequences : Sequences
     fold : Fold
     settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
+        The fields of `emotrace.config.schema.TrainingSettings`.
     device : torch.device
         Where the tensors go.
     """
@@ -196,7 +196,7 @@ def run_fit(
     target : str
         One of `emotrace.TARGETS`.
     settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
+        The fields of `emotrace.config.schema.TrainingSettings`.
     seed : int
     checkpoint : Checkpoint, optional
     n_pieces : int

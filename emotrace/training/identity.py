@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emotrace.models import parse_model_name
-from emotrace.provenance import digest_code, find_versions
+from emotrace.reruns.code import digest_code, find_versions
 
 
 def identify_model(
@@ -19,7 +19,7 @@ def identify_model(
     model : str
         Such as ``"AT_64"``.
     settings : mapping
-        The fields of `emotrace.config.TrainingSettings`.
+        The fields of `emotrace.config.schema.TrainingSettings`.
     new_torch_retrains : bool
         Whether the version of torch counts.
 

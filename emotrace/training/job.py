@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import torch
 
 from emotrace import TARGETS
-from emotrace.checksums import seal_table
-from emotrace.errors import EmotraceError
-from emotrace.provenance import digest_tables, refuse_changed_code
-from emotrace.store import Store, remove_entry
+from emotrace.reruns.checksums import seal_table
+from emotrace.reruns.code import digest_tables, refuse_changed_code
+from emotrace.reruns.store import Store, remove_entry
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.folds import Fold, make_folds
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.devices import claim_gpu, is_out_of_memory
 from emotrace.training.fitting import DivergedError
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.identity import list_code
-from emotrace.training.protocols import Fold, make_folds
 from emotrace.training.sequences import Sequences
 from emotrace.training.store import (
     FitStore,
@@ -101,7 +101,7 @@ def train_all(
     identity : mapping
         See `emotrace.training.identity.identify_model`.
     protocol : mapping
-        The fields of `emotrace.config.ProtocolSettings`.
+        The fields of `emotrace.config.schema.ProtocolSettings`.
     seeds : sequence of int
     feature_set : str
         The set of which the sequences are made.

@@ -1,7 +1,7 @@
 """What ``python -m emotrace.training`` is told on the command line.
 
 Types, ranges, defaults and descriptions are those of ``config.schema.json``, which is
-generated from `emotrace.config`, so that they are written once and need no pydantic.
+generated from `emotrace.config.schema`, so that they are written once and need no pydantic.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from emotrace.errors import EmotraceError
+from emotrace.config.suggestions import explain_model, shorten
 from emotrace.models import parse_model_name
-from emotrace.provenance import ROOT
-from emotrace.suggestions import explain_model, shorten
+from emotrace.reruns.code import ROOT
+from emotrace.runtime.errors import EmotraceError
 
 PROGRAM = "python -m emotrace.training"
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
-from emotrace.checksums import open_table, read_schema, read_table
-from emotrace.errors import EmotraceError
+from emotrace.reruns.checksums import open_table, read_schema, read_table
+from emotrace.runtime.errors import EmotraceError
 
 KEYS = ("clip_id", "time_s")
 

@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
-from emotrace.errors import EmotraceError
-from emotrace.store import digest_identity, write_folder
+from emotrace.reruns.store import digest_identity, write_folder
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.folds import Fold
 from emotrace.training.fold import Fit
-from emotrace.training.protocols import Fold
 from emotrace.training.sequences import Sequences
 
 TABLES = ("predictions", "attention", "history")

@@ -1,0 +1,186 @@
+"""A user's own corpus, described by two CSV files."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emotrace.corpora.text_table import TextTable, describe_ids, read_text_table
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.labels import refuse_unknown_splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+def list_audio(clips_csv: Path) -> list[tuple[str, str, float]]:
+    """List the audio of a clips CSV in the file's order, without importing pandas.
+
+    Parameters
+    ----------
+    clips_csv : Path
+        As for `read_manifest`.
+
+    Returns
+    -------
+    list of tuple
+        ``clip_id``, ``path``, ``offset_s``.
+
+    Raises
+    ------
+    EmotraceError
+        If the file cannot be read, lacks a column, a cell is empty or no number, or a
+        split is none of `emotrace.splits.labels.SPLITS`.
+    """
+    clips = _read_clips(read_text_table(clips_csv))
+    return list(zip(clips["clip_id"], clips["path"], clips["offset_s"], strict=True))
+
+
+def list_labels(clips_csv: Path) -> list[tuple[str, str, str]]:
+    """List ``clip_id``, ``artist`` and ``split`` of the clips that `list_audio` lists."""
+    clips = _read_clips(read_text_table(clips_csv))
+    return list(zip(clips["clip_id"], clips["artist"], clips["split"], strict=True))
+
+
+def read_manifest(
+    clips_csv: Path,
+    annotations_csv: Path,
+    *,
+    annotation_scale: tuple[float, float] = (-1.0, 1.0),
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a corpus that its owner describes in two CSV files.
+
+    Columns besides those named here are ignored. Clip ids stay text, so that
+    "007" keeps its zeros; they are compared in Unicode's composed form (NFC), and files
+    are found whichever form their names have. Annotations of clips that the clips CSV does not list
+    are left out, with one warning.
+
+    Parameters
+    ----------
+    clips_csv : Path
+        Columns ``clip_id`` and ``path`` (absolute, relative to the folder of this
+        file, or below ``~``); optionally ``offset_s`` (seconds; where the audio's first sample
+        lies on the annotations' time line; 0 without the column), ``split``,
+        ``artist``, ``title``, ``genre`` (empty without the column). A split is one of
+        `emotrace.splits.labels.SPLITS` or empty.
+    annotations_csv : Path
+        Columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
+        optionally ``arousal_std``, ``valence_std`` (NaN without the column).
+    annotation_scale : tuple of float, default (-1, 1)
+        Lowest and highest value of the annotations' scale; mapped linearly to
+        [-1, 1], for instance (1, 9) for nine points. Values beyond it stay beyond.
+
+    Returns
+    -------
+    clips : pandas.DataFrame
+        ``clip_id``, ``path``, ``offset_s``, ``split``, ``artist``, ``title``, ``genre``.
+    annotations : pandas.DataFrame
+        ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``, ``valence_std``.
+
+    Raises
+    ------
+    EmotraceError
+        If a file cannot be read, a column is missing, a cell is not a number, a split is
+        unknown, or a path begins with the home folder of a user whom the machine does not
+        know.
+    """
+    import pandas as pd
+
+    low, high = annotation_scale
+    if not low < high:
+        raise EmotraceError(
+            f"annotation_scale: found ({low}, {high}), expected the lower value first",
+            hint="write for instance [1, 9]",
+        )
+    middle, half = (low + high) / 2, (high - low) / 2
+    clips = pd.DataFrame(_read_clips(read_text_table(clips_csv)))
+    table = read_text_table(annotations_csv)
+    annotations = pd.DataFrame(_read_annotations(table, middle=middle, half=half))
+
+    known = annotations["clip_id"].isin(clips["clip_id"])
+    if not known.all():
+        ids = describe_ids(annotations.loc[~known, "clip_id"].unique())
+        logger.warning(
+            "%s: left out annotations of clips not in %s: %s", table.path, clips_csv, ids
+        )
+    return clips, annotations[known].reset_index(drop=True)
+
+
+def _read_clips(table: TextTable) -> dict[str, list]:
+    refuse_unknown_splits(table)
+    nothing = [""] * len(table.lines)
+    return {
+        "clip_id": _read_ids(table),
+        "path": _read_paths(table),
+        "offset_s": table.read_numbers("offset_s", required=True)
+        if "offset_s" in table.columns
+        else [0.0] * len(table.lines),
+    } | {name: table.columns.get(name, nothing) for name in ("split", "artist", "title", "genre")}
+
+
+def _read_ids(table: TextTable) -> list[str]:
+    return [unicodedata.normalize("NFC", clip_id) for clip_id in table.read_names("clip_id")]
+
+
+def _read_paths(table: TextTable) -> list[str]:
+    return [
+        find_spelling(str(table.path.parent / _expand_home(table, line, text)))
+        for line, text in zip(table.lines, table.read_names("path"), strict=True)
+    ]
+
+
+def _expand_home(table: TextTable, line: int, text: str) -> Path:
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if os.path.lexists(table.path.parent / path):
+            return path
+        raise EmotraceError(
+            f"{table.path}, line {line}, column 'path': found '{text}', but this machine knows no "
+            f"home folder {path.parts[0]}",
+            hint="write the path without ~",
+        ) from None
+
+
+def find_spelling(path: str) -> str:
+    """Return a path as the disk spells it: an accented letter is one or two code points.
+
+    Programs and file systems differ in this (Unicode's forms NFC and NFD), so that a name
+    in a table and the name of its file may look alike and yet be different.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    str
+        The path itself if there is such a file, or none in the other spellings either.
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    folder = find_spelling(folder)
+    spellings = (os.path.join(folder, unicodedata.normalize(form, name)) for form in ("NFC", "NFD"))
+    return next(filter(os.path.lexists, spellings), path)
+
+
+def _read_annotations(table: TextTable, *, middle: float, half: float) -> dict[str, list]:
+    columns: dict[str, list] = {
+        "clip_id": _read_ids(table),
+        "time_s": table.read_numbers("time_s", required=True),
+    }
+    for target in ("arousal", "valence"):
+        columns[target] = [(value - middle) / half for value in table.read_numbers(target)]
+        std = f"{target}_std"
+        unknown = [math.nan] * len(table.lines)
+        deviations = table.read_numbers(std) if std in table.columns else unknown
+        columns[std] = [deviation / half for deviation in deviations]
+    return columns

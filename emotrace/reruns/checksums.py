@@ -1,0 +1,235 @@
+"""Files that show whether they are still what emotrace wrote.
+
+Disks, memory and copies change a bit now and then. So all that one job writes and
+another reads carries a SHA-256 of its own bytes, is written by the functions of this
+module, and is read by their twins, which raise `DamagedError` where the bytes differ:
+
+- a Parquet file in 64 bytes between its columns and its footer, where no reader looks,
+  since the footer says where each column lies: a digest of all that comes before, and
+  one of the first digest and all that comes after. The second alone tells that names,
+  types and metadata are intact, without reading the columns.
+- a JSON file under the key ``checksum``.
+- any other file in its first line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from emotrace.runtime.errors import EmotraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+CHECKSUM = "checksum"
+"""Key of a JSON file that holds the digest of all others."""
+
+REMAKE = (
+    "remove it and run the target all, which makes what is missing again; if you copied it from "
+    "another machine, copy it again"
+)
+"""What to do about a damaged file."""
+
+SIZE = hashlib.sha256().digest_size
+
+TAIL = 8
+"""Bytes at the end of a Parquet file: the length of the footer, and the mark of the format."""
+
+BLOCK = 2**20
+"""Bytes that are digested at once."""
+
+
+class DamagedError(EmotraceError):
+    """A file that is not what emotrace wrote."""
+
+
+def write_table(table: pa.Table | pd.DataFrame, path: str | Path) -> None:
+    """Write a table as a Parquet file with checksums.
+
+    Parameters
+    ----------
+    table : pyarrow.Table or pandas.DataFrame
+        The index of a data frame is left out.
+    path : str or Path
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not isinstance(table, pa.Table):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(table, path)
+    seal_table(path)
+
+
+def seal_table(path: str | Path) -> None:
+    """Put the checksums into a Parquet file that has just been written.
+
+    Parameters
+    ----------
+    path : str or Path
+        Remains readable for all that reads Parquet.
+    """
+    with open(path, "r+b") as file:
+        start = _find_footer(file)
+        before = _digest_start(file, start)
+        footer = file.read()
+        file.seek(start)
+        file.write(before + hashlib.sha256(before + footer).digest() + footer)
+
+
+def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a Parquet file that `write_table` or `seal_table` left.
+
+    Parameters
+    ----------
+    path : str or Path
+    **options
+        Of `pyarrow.parquet.read_table`, such as ``columns`` and ``filters``.
+
+    Raises
+    ------
+    DamagedError
+        If the file is not what was written.
+    """
+    import pyarrow.parquet as pq
+
+    with _open_verified(path) as file:
+        return pq.read_table(file, **options).to_pandas()
+
+
+def open_table(path: str | Path) -> pq.ParquetFile:
+    """Open a Parquet file after its checksums were verified, to read it part by part.
+
+    Raises
+    ------
+    DamagedError
+        If the file is not what was written.
+    """
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(_open_verified(path))
+
+
+def read_schema(path: str | Path) -> pa.Schema:
+    """Read a Parquet file's names, types and metadata, and verify no more than these.
+
+    Raises
+    ------
+    DamagedError
+        If they are not what was written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pa.OSFile(str(path)) as file:
+        _verify_footer(file, path)
+        return pq.read_schema(file)
+
+
+def write_json(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write an object as JSON with a checksum."""
+    sealed = {**content, CHECKSUM: _digest_json(content)}
+    Path(path).write_text(json.dumps(sealed, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    DamagedError
+        If the file is not what was written.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+        checksum = content.pop(CHECKSUM)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        _refuse(path)
+    if checksum != _digest_json(content):
+        _refuse(path)
+    return content
+
+
+def write_bytes(content: bytes | memoryview, path: str | Path) -> None:
+    """Write bytes below a line that holds their checksum."""
+    with open(path, "wb") as file:
+        file.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
+        file.write(content)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read what `write_bytes` wrote.
+
+    Raises
+    ------
+    DamagedError
+        If the file is not what was written.
+    """
+    with open(path, "rb") as file:
+        checksum = file.readline(2 * SIZE + 1)
+        content = file.read()
+    if checksum != hashlib.sha256(content).hexdigest().encode() + b"\n":
+        _refuse(path)
+    return content
+
+
+def _open_verified(path: str | Path) -> pa.NativeFile:
+    import pyarrow as pa
+
+    # What is verified and what is read are one open file, even if another takes its name.
+    file = pa.OSFile(str(path))
+    start, expected = _verify_footer(file, path)
+    if _digest_start(file, start) != expected:
+        _refuse(path)
+    file.seek(0)
+    return file
+
+
+def _verify_footer(file: Any, path: str | Path) -> tuple[int, bytes]:
+    """Return where the columns end, and what their digest should be."""
+    start = _find_footer(file) - 2 * SIZE
+    if start < 0:
+        _refuse(path)
+    file.seek(start)
+    before, after = file.read(SIZE), file.read(SIZE)
+    if hashlib.sha256(before + file.read()).digest() != after:
+        _refuse(path)
+    file.seek(0)
+    return start, before
+
+
+def _find_footer(file: Any) -> int:
+    """Return at which byte the footer of a Parquet file begins; below 0 if it can have none."""
+    size = file.seek(0, os.SEEK_END)
+    if size < TAIL:
+        return -1
+    file.seek(size - TAIL)
+    return size - TAIL - int.from_bytes(file.read(4), "little")
+
+
+def _digest_start(file: Any, size: int) -> bytes:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size and (block := file.read(min(size, BLOCK))):
+        digest.update(block)
+        size -= len(block)
+    return digest.digest()
+
+
+def _digest_json(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse(path: str | Path) -> NoReturn:
+    raise DamagedError(
+        f"{path}: is damaged, or was changed by something other than emotrace: its checksum "
+        "does not match what it contains",
+        hint=REMAKE,
+    )

@@ -1,0 +1,279 @@
+"""What of the store no experiment uses any more."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from emotrace.reruns.checksums import DamagedError, read_json
+from emotrace.reruns.store import FOLDER_NAME, Store, remove_entry
+from emotrace.runtime.errors import EmotraceError
+
+HEX16, SHA256, UNIQUE = r"[0-9a-f]{16}", r"[0-9a-f]{64}", r"[0-9a-f]{32}"
+
+FOLDERS = {
+    "examinations": (HEX16, r"[0-9a-f]{2}"),
+    "features": (r"\w+", HEX16, r"[0-9a-f]{2}"),
+    "fits": (r"\w+", r"\w+"),
+}
+"""For each kind of entry, the names of the folders in which it lies."""
+
+FILES = {
+    "examinations": rf"{SHA256}\.json",
+    "features": rf"{SHA256}_-?\d+\.\d{{6}}\.parquet",
+    "fits": rf"\.{HEX16}\.checkpoint",
+}
+"""The names of entries that are files; see `emotrace.training.store.name_checkpoint`."""
+
+FIT, PARTS = HEX16, r"\w+\.(parquet|safetensors|json)"
+"""The name of an entry that is a folder, and those of the files in it."""
+
+CLAIM = r"(.*/)?([^./][^/]*\.parquet|files\.csv)"
+"""The name of a claim below those of its working folder, which is that of the product."""
+
+ABANDONED_S = 24 * 3600
+"""Age in seconds at which an entry that is still being written counts as a killed job's."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Entries of a store and their size.
+
+    Parameters
+    ----------
+    entries : list of Path
+    size : int
+        In bytes.
+    """
+
+    entries: list[Path]
+    size: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a store holds, and for whom.
+
+    Parameters
+    ----------
+    unused, used : Content
+    dropped : list of str
+        What was made in the present working folder and is no part of its experiment.
+    missing : dict of Path to Path
+        Working folders that cannot be found, and where their claims lie. They may have
+        been moved, or lie on a disk that is not mounted, so what they use counts as used.
+    """
+
+    unused: Content
+    used: Content
+    dropped: list[str]
+    missing: dict[Path, Path]
+
+
+def take_inventory(store: Store, products: Collection[str]) -> Inventory:
+    """Tell the entries that no experiment uses from those that one does.
+
+    Parameters
+    ----------
+    store : Store
+    products : collection of str
+        What the config of the present working folder makes. All that other folders
+        were made of counts as used.
+
+    Raises
+    ------
+    EmotraceError
+        If it cannot be told what this or another folder uses.
+    """
+    _refuse_unclaimed(store, products)
+    claimed: set[str] = set()
+    dropped: list[str] = []
+    missing: dict[Path, Path] = {}
+    for claims in _list_users(store):
+        for product, file in _list_claims(claims):
+            if claims == store.claims and product not in products:
+                dropped.append(product)
+            else:
+                claimed.update(map(str, _read_claim(file, "entries", list)))
+        user = Path(_read_claim(claims / FOLDER_NAME, "folder", str))
+        if not os.path.isdir(user):
+            missing[user] = claims
+    found: dict[bool, list[Path]] = {True: [], False: []}
+    for entry in list_entries(store.root):
+        found[_is_used(entry, store, claimed)].append(entry)
+    return Inventory(_measure(found[False]), _measure(found[True]), dropped, missing)
+
+
+def remove_unused(store: Store, inventory: Inventory) -> None:
+    """Remove unused entries, the folders that this leaves empty, and the claims of what is dropped.
+
+    Raises
+    ------
+    EmotraceError
+        If something may not be removed.
+    """
+    for entry in inventory.unused.entries:
+        # Meanwhile, a folder above it may have become a link to somewhere else.
+        if _is_reached_without_links(entry, store.root):
+            remove_entry(entry)
+            _remove_empty(entry.parent, store.root)
+    for product in inventory.dropped:
+        if _is_reached_without_links(store.claims / product, store.root):
+            remove_entry(store.claims / product)
+
+
+def list_entries(root: Path) -> Iterator[Path]:
+    """Yield all entries of a store, finished or not, and nothing that has another form.
+
+    Links are not followed, and are no entries themselves, so nothing outside the store is
+    taken for a part of it. Only the store itself may be a link.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    """
+    for kind, names in FOLDERS.items():
+        folders = [root / kind]
+        for name in names:
+            folders = [
+                Path(member)
+                for folder in folders
+                for member in _list_members(folder)
+                if member.is_dir(follow_symlinks=False) and _matches(name, member)
+            ]
+        for folder in folders:
+            yield from (Path(member) for member in _list_members(folder) if _is_entry(kind, member))
+
+
+def _list_members(folder: Path) -> list[os.DirEntry[str]]:
+    """List what lies in a folder; nothing if it is a link or may not be read."""
+    if folder.is_symlink():
+        return []
+    with suppress(OSError), os.scandir(folder) as members:
+        return sorted(members, key=lambda member: member.name)
+    return []
+
+
+def _matches(form: str, member: os.DirEntry[str]) -> bool:
+    return re.fullmatch(form, member.name, re.ASCII) is not None
+
+
+def _is_entry(kind: str, member: os.DirEntry[str]) -> bool:
+    if member.is_file(follow_symlinks=False):
+        return _matches(_let_unfinished(FILES[kind]), member)
+    if kind != "fits" or not member.is_dir(follow_symlinks=False):
+        return False
+    return _matches(_let_unfinished(FIT), member) and all(
+        part.is_file(follow_symlinks=False) and _matches(PARTS, part)
+        for part in _list_members(Path(member))
+    )
+
+
+def _let_unfinished(form: str) -> str:
+    """Extend the form of a name by what it is called before it is finished."""
+    return rf"{form}|\.{form}\.{UNIQUE}"
+
+
+def _is_reached_without_links(path: Path, root: Path) -> bool:
+    return os.path.realpath(path) == os.path.join(os.path.realpath(root), path.relative_to(root))
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove folders that the removal of an entry left empty, up to that of its kind."""
+    with suppress(OSError):  # Not empty, or another's.
+        while folder.parent != root:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _refuse_unclaimed(store: Store, products: Collection[str]) -> None:
+    unknown = [
+        product
+        for product in sorted(products)
+        if (store.user / product).exists() and not (store.claims / product).exists()
+    ]
+    if unknown:
+        raise EmotraceError(
+            f"{store.root}: it is not known which entries {', '.join(unknown)} in {store.user} "
+            "are made of",
+            hint="if the folder was moved or copied, put them together anew, from what the store "
+            "has: add --forcerun examine_audio extract_features train_model to the usual command",
+        )
+
+
+def _list_users(store: Store) -> list[Path]:
+    """List the folders that hold the claims of a working folder each."""
+    folder = store.root / "claims"
+    if not os.path.lexists(folder):
+        return []
+    _, names, _ = next(_walk(folder))
+    return [folder / name for name in sorted(names) if re.fullmatch(HEX16, name, re.ASCII)]
+
+
+def _list_claims(claims: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the products of a working folder, and the files that say what they are made of."""
+    for folder, _, names in _walk(claims):
+        for file in (Path(folder, name) for name in sorted(names)):
+            product = file.relative_to(claims).as_posix()
+            if re.fullmatch(CLAIM, product):
+                yield product, file
+
+
+def _walk(claims: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk through claims, of which none may escape notice."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise _refuse_unreadable(Path(error.filename), error.strerror) from error
+
+    for folder, folders, names in os.walk(claims, onerror=refuse):
+        for path in (Path(folder), *(Path(folder, name) for name in (*folders, *names))):
+            if path.is_symlink():
+                raise _refuse_unreadable(path, "it is a link")
+        yield folder, folders, names
+
+
+def _read_claim(file: Path, key: str, kind: type) -> Any:
+    try:
+        value = read_json(file).get(key)
+    except OSError as error:
+        raise _refuse_unreadable(file, error.strerror) from error
+    except DamagedError:
+        value = None
+    if not isinstance(value, kind):
+        raise _refuse_unreadable(file, "it is damaged")
+    return value
+
+
+def _refuse_unreadable(path: Path, reason: str | None) -> EmotraceError:
+    return EmotraceError(
+        f"{path}: cannot be read ({reason}), so it is not known what its owner uses",
+        hint="let the owner of the store clean it; a claim that is damaged is written again by "
+        "--forcerun examine_audio extract_features train_model in the folder that made it, or "
+        "remove it if that folder is gone",
+    )
+
+
+def _is_used(entry: Path, store: Store, claimed: set[str]) -> bool:
+    if entry.name.startswith("."):
+        try:
+            return time.time() - entry.stat().st_mtime < ABANDONED_S
+        except FileNotFoundError:  # It was finished meanwhile.
+            return True
+    return entry.relative_to(store.root).as_posix() in claimed
+
+
+def _measure(entries: list[Path]) -> Content:
+    size = 0
+    for entry in entries:
+        with suppress(FileNotFoundError):  # Finished or removed meanwhile.
+            size += sum(
+                file.stat().st_size for file in (entry.iterdir() if entry.is_dir() else [entry])
+            )
+    return Content(entries, size)

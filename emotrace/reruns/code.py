@@ -1,0 +1,293 @@
+"""What a result depends on besides its inputs: the code and the libraries behind it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotrace.runtime.errors import EmotraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Module:
+    """One of our modules.
+
+    Parameters
+    ----------
+    text : str
+        What it does, apart from its imports of ours.
+    digest : str
+        Of the text and of the names that it imports, wherever these come from.
+    imports : tuple of (str, tuple of Path)
+        For each import of ours, the names that it binds and the files that it runs.
+    """
+
+    text: str
+    digest: str
+    imports: tuple[tuple[str, tuple[Path, ...]], ...]
+
+
+Reader = Callable[[Path], Module]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The folder of the Snakefile."""
+
+
+def digest_code(*files: str) -> str:
+    """Digest what files do, and what the modules of ours do that they import.
+
+    Comments, docstrings, formatting, the texts of errors, and the places of modules do
+    not count, so an edit of these reruns nothing. Modules that are imported by a computed
+    name are not seen: name them too.
+
+    Parameters
+    ----------
+    *files : str
+        Paths of Python files, relative to the Snakefile.
+
+    Returns
+    -------
+    str
+        Twelve hexadecimal digits.
+    """
+    return _digest_modules(files, _read_module)
+
+
+@cache
+def refuse_changed_code(planned: str, what: str, *files: str) -> None:
+    """Stop a process whose code is no longer what it was when the run was planned.
+
+    Else what it made would be kept as the work of the code that was planned. Ask
+    before the first result is kept, when all of the code was imported: what is
+    edited later does not matter, so a process looks at each module once. One that
+    works for several runs, as on a Dask cluster, keeps what it imported for the first.
+
+    Parameters
+    ----------
+    planned : str
+        What `digest_code` was when the run was planned.
+    what : str
+        Whose code.
+    *files : str
+        Of `digest_code`.
+
+    Raises
+    ------
+    EmotraceError
+        If the code is another.
+    """
+    if _digest_modules(files, _read_imported) != planned:
+        raise EmotraceError(
+            f"{what}: its code was edited after the run was planned, or after this worker began",
+            hint="start the same command again, and before it the workers of a Dask cluster",
+        )
+
+
+@cache
+def refuse_other_versions(what: str, *planned: tuple[str, str]) -> None:
+    """Stop a process that runs with other libraries than the job that started it.
+
+    Workers on other machines may; what they made would be kept as the work of the
+    versions that were planned.
+
+    Parameters
+    ----------
+    what : str
+        Whose libraries.
+    *planned : tuple of str
+        Distributions and their versions.
+
+    Raises
+    ------
+    EmotraceError
+        If a version is another.
+    """
+    for name, version in planned:
+        found = _find_imported(name)
+        if found != version:
+            raise EmotraceError(
+                f"{what}: needs {name} {version}, and {socket.gethostname()} has {found}",
+                hint="start the workers in the environment of the workflow",
+            )
+
+
+def find_versions(*distributions: str) -> dict[str, str]:
+    """Return the installed versions of distributions, "absent" where not installed."""
+    versions = {}
+    for name in distributions:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+def digest_files(*files: str | Path) -> str:
+    """Digest the bytes of files, in their order."""
+    digest = hashlib.sha256()
+    for name in files:
+        with open(name, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def digest_tables(*tables: pa.Table | pd.DataFrame) -> str:
+    """Digest the names, types and values of tables, blind to how a file encodes them."""
+    import pyarrow as pa
+
+    digest = hashlib.sha256()
+    for table in tables:
+        if not isinstance(table, pa.Table):
+            table = pa.Table.from_pandas(table, preserve_index=False)
+        sink = pa.BufferOutputStream()
+        plain = table.combine_chunks().replace_schema_metadata(None)
+        with pa.ipc.new_stream(sink, plain.schema) as writer:
+            writer.write_table(plain)
+        digest.update(sink.getvalue())
+    return digest.hexdigest()
+
+
+@cache
+def _find_imported(distribution: str) -> str:
+    """Return the version of a distribution when this process first asked for it."""
+    return find_versions(distribution)[distribution]
+
+
+def _digest_modules(files: Sequence[str], read: Reader) -> str:
+    modules: dict[Path, Module] = {}
+    waiting = [ROOT / file for file in files]
+    while waiting:
+        path = waiting.pop()
+        if path not in modules:
+            modules[path] = read(path)
+            waiting += (file for _, imported in modules[path].imports for file in imported)
+    lines = set()
+    for module in modules.values():
+        if module.text or module.imports:
+            # By its content, so that a module that moves is still the same.
+            imports = [
+                f"{names} from {[modules[file].digest for file in imported]}"
+                for names, imported in module.imports
+            ]
+            lines.add("\n".join([module.text, *sorted(imports)]))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
+
+
+def _parse_module(path: Path) -> Module:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise EmotraceError(
+            f"{path}, line {error.lineno}: is not valid Python ({error.msg})",
+            hint="correct it: until then nobody can tell what depends on this file",
+        ) from None
+    for block in _list_blocks(tree):
+        block[:] = [line for line in block if not _is_inert(line)]
+    imports = []
+    package = path.relative_to(ROOT).parent.parts
+    for block in _list_blocks(tree):
+        ours = {line: files for line in block if (files := _locate_imports(line, package))}
+        imports += [(_name_imported(line), files) for line, files in ours.items()]
+        block[:] = [line for line in block if line not in ours]
+    text = repr(_describe(_RemoveWords().visit(tree).body)) if tree.body else ""
+    names = sorted(names for names, _ in imports)
+    digest = hashlib.sha256("\n".join([text, *names]).encode()).hexdigest()
+    return Module(text, digest, tuple(imports))
+
+
+_read_module = cache(_parse_module)
+_read_imported = cache(_parse_module)
+"""The same for `check_code`, which must not see what was read before it was imported."""
+
+
+def _describe(node: Any) -> Any:
+    """Spell out a syntax tree so that all versions of Python spell it alike."""
+    if isinstance(node, list):
+        return [_describe(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    # Newer versions add fields, which are empty where the code would also run in older ones.
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return type(node).__name__, [(name, _describe(value)) for name, value in fields]
+
+
+def _list_blocks(tree: ast.Module) -> list[list[ast.stmt]]:
+    """List the blocks of statements of a module, from the outside inwards."""
+    names = ("body", "orelse", "finalbody")
+    blocks = (getattr(node, name, None) for node in ast.walk(tree) for name in names)
+    return [block for block in blocks if isinstance(block, list)]
+
+
+def _is_inert(line: ast.stmt) -> bool:
+    """Say whether a line is a docstring, or an import that only type checkers see."""
+    if isinstance(line, ast.Expr):
+        return isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+    type_checking = isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING"
+    return type_checking and not line.orelse
+
+
+class _RemoveWords(ast.NodeTransformer):
+    """Empty the texts inside ``raise`` and inside calls of classes whose names end in Error."""
+
+    def __init__(self) -> None:
+        self.is_in_error = False
+
+    def visit(self, node: ast.AST) -> Any:
+        is_in_error = self.is_in_error
+        self.is_in_error |= isinstance(node, ast.Raise) or _makes_error(node)
+        is_text = isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        if self.is_in_error and is_text:
+            node = ast.Constant("")
+        else:
+            self.generic_visit(node)
+        self.is_in_error = is_in_error
+        return node
+
+
+def _makes_error(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error")
+
+
+def _locate_imports(line: ast.stmt, package: Sequence[str]) -> tuple[Path, ...]:
+    """List the files of ours that an import runs."""
+    names = []
+    if isinstance(line, ast.Import):
+        names = [alias.name for alias in line.names]
+    elif isinstance(line, ast.ImportFrom):
+        # `from . import x` counts from the package of the file, `from .. import x` from above.
+        above = package[: len(package) - line.level + 1] if line.level else ()
+        module = ".".join([*above, *filter(None, [line.module])])
+        names = [module, *(f"{module}.{alias.name}" for alias in line.names)]
+    return tuple(dict.fromkeys(file for name in names for file in _locate_module(name)))
+
+
+def _name_imported(line: ast.Import | ast.ImportFrom) -> str:
+    """Name what an import binds; with `import a.b as c`, that is `c` alone."""
+    if isinstance(line, ast.Import):
+        return ", ".join(alias.asname or alias.name for alias in line.names)
+    return ", ".join(f"{alias.name} as {alias.asname or alias.name}" for alias in line.names)
+
+
+def _locate_module(name: str) -> Iterator[Path]:
+    """Yield the files that importing a module of ours runs: its packages', then its own."""
+    parts = name.split(".")
+    if parts[0] != "emotrace":
+        return
+    for length in range(1, len(parts) + 1):
+        folder = ROOT.joinpath(*parts[:length])
+        for file in (folder / "__init__.py", folder.with_suffix(".py")):
+            if file.is_file():
+                yield file

@@ -1,0 +1,228 @@
+"""What the next run would do and why, in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from emotrace.corpora.files import FILES, read_files, select_usable
+from emotrace.corpora.listing import Changes, find_changes
+from emotrace.corpora.sources import is_made_by_workflow
+from emotrace.features.extraction import list_requests
+from emotrace.features.store import FeatureStore
+from emotrace.reruns.checksums import DamagedError, read_schema
+from emotrace.reruns.records import INCOMPLETE, UNKNOWN
+
+REASONS = {
+    UNKNOWN: "nothing says what it was made with",
+    INCOMPLETE: "a file of it, or one that it is made of, is missing",
+    "Missing output files": "not made yet",
+    "Updated input files": "what it is made of has changed",
+    "Set of input files has changed": "it is made of more or fewer parts than before",
+    "Params have changed": "its settings or its code have changed",
+    "Forced execution": "asked for",
+    "Input files updated by another job": "what it is made of changes",
+}
+"""What Snakemake's reasons hold, and what they mean; the first that is found counts."""
+
+OTHER_REASONS = {
+    "build_corpus": {
+        "Params have changed": "annotations, protocol, its settings or its code have changed",
+        "Input files updated by another job": "its audio files change",
+    },
+    "extract_features": {"Input files updated by another job": "the audio files change"},
+    "train_model": {
+        "Updated input files": "the features or the corpus have changed",
+        "Input files updated by another job": "the corpus changes",
+    },
+    "evaluate_models": {"Input files updated by another job": "models or references change"},
+}
+"""What some mean for a rule."""
+
+NAMES = {
+    "synthesise_demo": "demo music",
+    "download_emomusic": "emoMusic",
+    "examine_audio": "audio files",
+    "build_corpus": "corpus",
+    "evaluate_models": "scores",
+    "build_tables": "tables",
+    "choose_examples": "choice of examples",
+}
+"""What rules make whose names do not say it, in the order in which they run."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that a dry run announces.
+
+    Parameters
+    ----------
+    rule : str
+    reason : str
+        In Snakemake's words.
+    wildcards : dict of str to str
+    """
+
+    rule: str
+    reason: str = ""
+    wildcards: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def why(self) -> str:
+        """The reason in plain words."""
+        reasons = REASONS | OTHER_REASONS.get(self.rule, {})
+        return next((words for sign, words in reasons.items() if sign in self.reason), self.reason)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a dry run announces, and what it is to be made with.
+
+    Parameters
+    ----------
+    jobs : sequence of PlannedJob
+    plan : mapping
+        See `emotrace.config.planning.plan_run`.
+    store : Path
+        Folder of the store.
+    """
+
+    jobs: Sequence[PlannedJob]
+    plan: Mapping[str, Any]
+    store: Path
+
+    def describe(self) -> list[str]:
+        """Say what a run would do and why, one line for each thing; no line if nothing."""
+        corpus = ("synthesise_demo", "download_emomusic", "examine_audio", "build_corpus")
+        lines = [f"{NAMES[job.rule]}: {self._describe_files(job)}" for job in self._find(*corpus)]
+        lines += [self._describe_extraction(job) for job in self._find("extract_features")]
+        lines += _group(self._describe_training())
+        told = {*corpus, "extract_shard", "extract_features", "train_model"}
+        rest = [(_name_product(job), "", job.why) for job in self.jobs if job.rule not in told]
+        return lines + _group(rest)
+
+    def _find(self, *rules: str) -> list[PlannedJob]:
+        return [job for rule in rules for job in self.jobs if job.rule == rule]
+
+    @cached_property
+    def _changes(self) -> Changes:
+        corpus = self.plan["corpus"]
+        if not self._find("examine_audio") or is_made_by_workflow(corpus):
+            return Changes([], [], [])
+        return find_changes(corpus)
+
+    def _describe_files(self, job: PlannedJob) -> str:
+        if job.rule != "examine_audio" or not FILES.exists():
+            return job.why
+        changes = self._changes
+        counts = (
+            (len(changes.added), "new"),
+            (len(changes.removed), "gone"),
+            (len(changes.replaced), "with other audio"),
+        )
+        return ", ".join(f"{count} {what}" for count, what in counts if count) or job.why
+
+    def _describe_extraction(self, job: PlannedJob) -> str:
+        feature_set = job.wildcards["feature_set"]
+        identity = self.plan["features"][feature_set]
+        why = _compare(_read_identity(Path(f"results/features/{feature_set}.parquet")), identity)
+        return f"{feature_set}: {self._count_clips(identity)} ({'; '.join(why) or job.why})"
+
+    def _count_clips(self, identity: Mapping[str, Any]) -> str:
+        if not FILES.exists():
+            return "all clips to compute"
+        changes = self._changes
+        other = {*changes.removed, *changes.replaced}
+        kept = FeatureStore(self.store, identity)
+        there = [
+            kept.locate(request).exists()
+            for request in list_requests(select_usable(read_files(FILES)), identity)
+            if request.clip_id not in other
+        ]
+        counts = (
+            (len(changes.added) + len(changes.replaced), "new clips"),
+            (there.count(False), "clips to compute"),
+            (there.count(True), "kept"),
+        )
+        return ", ".join(f"{count} {what}" for count, what in counts if count)
+
+    def _describe_training(self) -> Iterator[tuple[str, str, str]]:
+        planned = {
+            (job.wildcards["feature_set"], job.wildcards["model"]): job
+            for job in self._find("train_model")
+        }
+        extracted = {job.wildcards["feature_set"] for job in self._find("extract_features")}
+        for feature_set, models in self.plan["runs"].items():
+            for model, identity in models.items():
+                job = planned.get((feature_set, model))
+                if job is not None:
+                    why = self._compare_training(job, identity)
+                    if feature_set in extracted:
+                        why.append("the features may change")
+                    yield model, feature_set, "; ".join(why) or job.why
+                elif feature_set in extracted:
+                    yield model, feature_set, "only if the features come out different"
+
+    def _compare_training(self, job: PlannedJob, identity: Mapping[str, Any]) -> list[str]:
+        feature_set, model = job.wildcards["feature_set"], job.wildcards["model"]
+        predictions = Path(f"results/runs/{feature_set}/{model}/predictions.parquet")
+        expected = {**identity, "protocol": self.plan["protocol"], "seeds": self.plan["seeds"]}
+        return _compare(_read_identity(predictions), expected)
+
+
+def read_dry_run(printed: str) -> list[PlannedJob]:
+    """Read which jobs ``snakemake --dry-run`` announces, milestones left out."""
+    jobs = []
+    blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", printed, flags=re.MULTILINE)
+    for rule, block in zip(blocks[1::2], blocks[2::2], strict=True):
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block.partition("\n[")[0], re.MULTILINE))
+        wildcards = dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", "")))
+        if "output" in fields:
+            jobs.append(PlannedJob(rule, fields.get("reason", ""), wildcards))
+    return jobs
+
+
+def _read_identity(table: Path) -> dict[str, Any] | None:
+    """Read what a table says it was made with, or None if it is not there or damaged."""
+    try:
+        return json.loads((read_schema(table).metadata or {}).get(b"emotrace", b"null"))
+    except (OSError, DamagedError):
+        return None
+
+
+def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> list[str]:
+    """Say in which settings, versions and code two identities differ."""
+    lines = []
+    for key, new in expected.items() if found else ():
+        old = found.get(key)
+        if key == "code" and old != new:
+            lines.append("its code has changed")
+        elif key == "seeds":
+            lines += [f"seed {seed} is new" for seed in new if seed not in (old or ())]
+            lines += [f"seed {seed} is gone" for seed in old or () if seed not in new]
+        elif isinstance(new, Mapping):
+            old = old or {}
+            names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+            lines += [f"{name} {old.get(name)} -> {new.get(name)}" for name in names]
+    return lines
+
+
+def _group(things: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Put things that share an owner and a reason on one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for thing, owner, why in things:
+        groups.setdefault((owner, why), []).append(thing)
+    return [
+        f"{', '.join(names)}{f' on {owner}' if owner else ''}: {why}"
+        for (owner, why), names in groups.items()
+    ]
+
+
+def _name_product(job: PlannedJob) -> str:
+    name = NAMES.get(job.rule, job.rule.partition("_")[2].replace("_", " "))
+    return " ".join([name, *job.wildcards.values()])

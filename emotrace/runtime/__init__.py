@@ -1,0 +1,1 @@
+"""What every job does: log, errors, full disks, parallel work, workers."""

@@ -1,0 +1,105 @@
+"""What a protocol needs of a corpus; imports nothing heavy, so that planning can ask too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.labels import SPLITS
+from emotrace.splits.spelling import fold_spelling
+
+UNKNOWN = "\0"
+"""Begins the name of an artist who is not known, so that it is no name that anybody writes."""
+
+
+def name_artist(artist: str, clip_id: str) -> str:
+    """Name a clip's artist, in the same way however the name is spelt.
+
+    A clip without an artist may be by anyone, so it counts as an artist of its own.
+    """
+    return fold_spelling(artist) or UNKNOWN + clip_id
+
+
+def refuse_impossible(
+    protocol: str,
+    n_folds: int,
+    *,
+    artists: Sequence[str],
+    splits: Sequence[str],
+    n_recordings: int,
+) -> None:
+    """Refuse a protocol by which a corpus cannot be divided.
+
+    Parameters
+    ----------
+    protocol : {"official", "artist", "paper"}
+    n_folds : int
+        Not used by ``official``.
+    artists : sequence of str
+        Of each clip; unknown ones begin with `UNKNOWN`.
+    splits : sequence of str
+        Of each clip; "" for a clip of no split.
+    n_recordings : int
+        How many clips there are, equal audio counted once.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the config key, what the corpus has and what it lacks.
+    """
+    if protocol == "official":
+        _refuse_missing_split(splits)
+        pairs = zip(artists, splits, strict=True)
+        refuse_single_artist([artist for artist, split in pairs if split == SPLITS[0]])
+    elif protocol == "artist":
+        _refuse_unknown_artists(artists)
+        _refuse_many_folds(n_folds, len(set(artists)), "artists")
+    else:
+        same = "" if n_recordings == len(artists) else ", equal audio counted once"
+        _refuse_many_folds(n_folds, n_recordings, f"clips{same}")
+
+
+def refuse_single_artist(artists: Sequence[str]) -> None:
+    """Refuse training clips of which no artist can be kept apart to stop the training.
+
+    Parameters
+    ----------
+    artists : sequence of str
+        Of each training clip; empty where all have the audio of a tested clip.
+    """
+    if len(set(artists)) < 2:
+        which = "are all by one artist" if artists else "all have the same audio as a tested clip"
+        raise EmotraceError(
+            f"protocol: the training clips {which}, so no part of them can be kept apart to stop "
+            "the training",
+            hint="fill the column artist of the clips, or set protocol.name to paper",
+        )
+
+
+def _refuse_missing_split(splits: Sequence[str]) -> None:
+    found = set(splits) - {""}
+    if not set(SPLITS) <= found:
+        raise EmotraceError(
+            "protocol.name: official needs clips of the splits 'development' and 'evaluation', "
+            f"but the corpus has {', '.join(sorted(map(repr, found))) or 'no splits'}",
+            hint="fill the column split of the clips, or set protocol.name to artist",
+        )
+
+
+def _refuse_unknown_artists(artists: Sequence[str]) -> None:
+    if all(artist.startswith(UNKNOWN) for artist in artists):
+        raise EmotraceError(
+            "protocol.name: artist keeps each artist on one side of a fold, but none of the "
+            f"{len(artists)} clips has an artist",
+            hint="fill the column artist of the clips, or set protocol.name to paper, which draws "
+            "folds at random",
+        )
+
+
+def _refuse_many_folds(n_folds: int, n: int, what: str) -> None:
+    if n < n_folds:
+        raise EmotraceError(
+            f"protocol.folds: {n_folds} folds cannot be made of {n} {what}",
+            hint="ask for fewer folds"
+            + (", or fill the column artist of the clips" if what == "artists" else ""),
+        )

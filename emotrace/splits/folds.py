@@ -1,0 +1,286 @@
+"""Which clips a model is fitted on, stopped by, and tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from emotrace import TARGETS
+from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.feasibility import refuse_impossible, refuse_single_artist
+from emotrace.splits.groups import (
+    find_tested_twins,
+    find_unknown_artists,
+    name_artists,
+    number_recordings,
+)
+from emotrace.splits.labels import SPLITS
+
+PARTITION_SEED = 584
+"""Draws the folds; the same for all models and seeds, so that they are compared on equal clips."""
+
+LEAST_RANGE = 1e-6
+"""Labels that lie closer together do not vary."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One way of dividing the clips; the three parts do not overlap.
+
+    Except in the protocol ``paper``, where `validation` is `test`, as published.
+    """
+
+    number: int
+    fit: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def make_folds(
+    clips: pd.DataFrame, *, protocol: str, n_folds: int, validation_share: float, seed: int
+) -> list[Fold]:
+    """Divide the clips as a protocol demands, equal audio always on one side.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        With ``clip_id``, ``artist``, ``split``, ``sha256`` and ``samples_sha256``.
+    protocol : {"official", "artist", "paper"}
+        ``official``: one fold, trained on the development clips and tested on the
+        evaluation clips; a development clip with the audio of an evaluation clip is left
+        out. ``artist``: `n_folds` folds with no artist on both sides. ``paper``:
+        `n_folds` random folds; the tested fold also stops the training.
+    n_folds : int
+        Not used by ``official``.
+    validation_share : float
+        Share of the training clips, artist-disjoint from the rest, that stops the
+        training and selects models. Not used by ``paper``.
+    seed : int
+        Draws the validation part; the tested folds are the same for every seed.
+
+    Returns
+    -------
+    list of Fold
+
+    Raises
+    ------
+    EmotraceError
+        If the corpus lacks the splits, clips or artists that the protocol needs.
+    """
+    clips = clips.sort_values("clip_id").reset_index(drop=True)
+    recordings = number_recordings(clips)
+    refuse_impossible(
+        protocol,
+        n_folds,
+        artists=list(name_artists(clips)),
+        splits=list(clips["split"].fillna("")),
+        n_recordings=len(np.unique(recordings)),
+    )
+    if protocol == "official":
+        clips = _keep_split_clips(clips)
+    artists = name_artists(clips)
+    if protocol == "official":
+        tests = [np.flatnonzero(clips["split"] == "evaluation")]
+    elif protocol == "artist":
+        tests = _divide_groups(artists, n_folds)
+    else:
+        tests = _divide_recordings(recordings, n_folds)
+    folds = []
+    for number, test in enumerate(tests):
+        training = np.setdiff1d(np.arange(len(clips)), test)
+        if protocol == "paper":
+            validation = test
+        else:
+            generator = np.random.default_rng([PARTITION_SEED, seed, number])
+            validation = _draw_artists(artists, training, validation_share, generator)
+        fit = np.setdiff1d(training, validation)
+        parts = (tuple(clips["clip_id"].iloc[part]) for part in (fit, validation, test))
+        folds.append(Fold(number, *parts))
+    refuse_overlaps(clips, folds, protocol)
+    return folds
+
+
+def find_known(clips: pd.DataFrame, folds: Sequence[Fold]) -> pd.Series:
+    """Tell of each tested clip whether a clip that could be learnt from is by the same artist.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        As for `make_folds`.
+    folds : sequence of Fold
+
+    Returns
+    -------
+    pandas.Series of bool, indexed by ``clip_id``
+    """
+    artists = pd.Series(name_artists(clips), index=clips["clip_id"].to_numpy())
+    known = {}
+    for fold in folds:
+        learnt = {*fold.fit, *fold.validation} - {*fold.test}
+        heard = set(artists[sorted(learnt)])
+        known |= {clip_id: artists[clip_id] in heard for clip_id in fold.test}
+    return pd.Series(known, dtype=bool)
+
+
+def refuse_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -> None:
+    """Refuse folds that test what they learn from, or are stopped by it.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        As for `make_folds`.
+    folds : sequence of Fold
+    protocol : str
+        ``artist`` allows no artist on both sides; ``paper`` stops by what it tests.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the clips on both sides that are the same, or of equal audio, or by the
+        same artist.
+    """
+    recordings = dict(zip(clips["clip_id"], number_recordings(clips), strict=True))
+    artists = dict(zip(clips["clip_id"], name_artists(clips), strict=True))
+    for fold in folds:
+        fit, test = ("fitted on", fold.fit), ("tested on", fold.test)
+        stop = ("stopped by", fold.validation)
+        pairs = [(fit, stop), (fit, test)] + ([] if protocol == "paper" else [(stop, test)])
+        by_artist = {"official": [(fit, stop)], "artist": pairs, "paper": []}
+        for one, other in pairs:
+            _refuse_shared(fold, recordings, "has the same audio", one, other)
+        for one, other in by_artist[protocol]:
+            _refuse_shared(fold, artists, "is by the same artist", one, other)
+
+
+def refuse_constant_labels(folds: Sequence[Fold], annotations: pd.DataFrame) -> None:
+    """Refuse folds in which a target never varies where it is learnt, or where it is scored.
+
+    Scores are pooled over all folds, so a single fold may test labels that do not vary.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+    annotations : pandas.DataFrame
+        The corpus's annotations.
+
+    Raises
+    ------
+    EmotraceError
+        Naming the target, its value and the clips.
+    """
+    extremes = annotations.groupby("clip_id")[list(TARGETS)].agg(["min", "max"])
+    parts = {"tested clips": {clip_id for fold in folds for clip_id in fold.test}}
+    for fold in folds:
+        learnt = {*fold.fit, *fold.validation} - {*fold.test}
+        parts[f"training clips of fold {fold.number}"] = learnt
+    for what, clip_ids in parts.items():
+        found = extremes.loc[sorted(clip_ids)]
+        for target in TARGETS:
+            low, high = found[target, "min"].min(), found[target, "max"].max()
+            if high - low <= LEAST_RANGE:
+                raise EmotraceError(
+                    f"annotations: {target} is {low:g} at every frame of the {what} "
+                    f"({len(clip_ids)}), so that no R2 can say how well it is predicted",
+                    hint="look at these clips' annotations, or divide the clips otherwise "
+                    "(protocol, or the column split)",
+                )
+
+
+def describe_division(clips: pd.DataFrame, protocol: str) -> list[str]:
+    """Say which clips a protocol leaves out, and what is not known of the others.
+
+    Parameters
+    ----------
+    clips : pandas.DataFrame
+        As for `make_folds`.
+    protocol : {"official", "artist", "paper"}
+
+    Returns
+    -------
+    list of str
+        Sentences; none where there is nothing to say.
+    """
+    counts = {}
+    if protocol == "official":
+        counts["Clips of no split, which take no part"] = (~clips["split"].isin(SPLITS)).sum()
+        counts[
+            "Development clips with the same audio as an evaluation clip, which are not learnt from"
+        ] = find_tested_twins(clips).sum()
+    if protocol != "paper":
+        counts["Clips whose artist is not known, each of which counts as an artist of its own"] = (
+            find_unknown_artists(clips).sum()
+        )
+    return [f"{what}: {count} of {len(clips)}." for what, count in counts.items() if count]
+
+
+def _refuse_shared(
+    fold: Fold,
+    groups: Mapping[str, Hashable],
+    how: str,
+    one: tuple[str, Sequence[str]],
+    other: tuple[str, Sequence[str]],
+) -> None:
+    """Refuse two parts of a fold that have clips of one group."""
+    (done, part), (other_done, other_part) = one, other
+    owners = {groups[clip_id]: clip_id for clip_id in part}
+    for clip_id in other_part:
+        owner = owners.get(groups[clip_id])
+        if owner is not None:
+            what = "it" if owner == clip_id else f"clip {clip_id}, which {how}"
+            raise EmotraceError(
+                f"fold {fold.number}: models are {done} clip {owner} and {other_done} {what}",
+                hint="this is a mistake in emotrace.splits.folds; please report it",
+            )
+
+
+def _keep_split_clips(clips: pd.DataFrame) -> pd.DataFrame:
+    """Leave out clips of no split: no one said that they may be trained on.
+
+    Of equal audio for development and evaluation, what is tested stays: scores on a
+    published split are compared only if all of its evaluation clips are scored.
+    """
+    clips = clips[clips["split"].isin(SPLITS)]
+    return clips[~find_tested_twins(clips)].reset_index(drop=True)
+
+
+def _divide_recordings(recordings: np.ndarray, n_folds: int) -> list[np.ndarray]:
+    """Divide the clips at random, about as many recordings to each fold."""
+    numbers = np.unique(recordings)
+    order = np.random.default_rng(PARTITION_SEED).permutation(len(numbers))
+    parts = np.array_split(order, n_folds)
+    return [np.flatnonzero(np.isin(recordings, numbers[part])) for part in parts]
+
+
+def _divide_groups(artists: np.ndarray, n_folds: int) -> list[np.ndarray]:
+    """Give each artist, the most prolific first, to the fold with the fewest clips."""
+    names, counts = np.unique(artists.astype(str), return_counts=True)
+    order = np.random.default_rng(PARTITION_SEED).permutation(len(names))
+    order = order[np.argsort(-counts[order], kind="stable")]
+    sizes = np.zeros(n_folds, dtype=int)
+    fold_of_artist = {}
+    for artist in order:
+        fold = int(np.argmin(sizes))
+        fold_of_artist[names[artist]] = fold
+        sizes[fold] += counts[artist]
+    fold_of_clip = np.array([fold_of_artist[artist] for artist in artists])
+    return [np.flatnonzero(fold_of_clip == fold) for fold in range(n_folds)]
+
+
+def _draw_artists(
+    artists: np.ndarray,
+    candidates: Sequence[int],
+    share: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Draw whole artists until they own at least `share` of the candidates."""
+    groups = artists[candidates].astype(str)
+    refuse_single_artist(list(groups))
+    names, counts = np.unique(groups, return_counts=True)
+    n_clips = dict(zip(names, counts, strict=True))
+    names = generator.permutation(names)
+    shares = np.cumsum([n_clips[name] for name in names]) / len(groups)
+    n_drawn = min(int(np.searchsorted(shares, share)) + 1, len(names) - 1)
+    return np.asarray(candidates)[np.isin(groups, names[:n_drawn])]
