@@ -20,7 +20,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from emotrace.config.schema import load_config, refuse_empty_blocks
+from emotrace.config.schema import load_config, check_blocks
 from emotrace.corpora.listing import digest_listing
 from emotrace.corpora.sources import (
     count_annotators,
@@ -32,16 +32,16 @@ from emotrace.corpora.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.runtime.disks import refuse_unusable_store, refuse_unwritable_folder
+from emotrace.runtime.disks import check_store_folder, check_working_folder
 from emotrace.runtime.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.config.planning import (
     list_options,
     name_user,
     plan_run,
-    refuse_impossible_protocol,
-    refuse_odd_paths,
-    refuse_unknown_clips,
+    check_protocol,
+    check_paths,
+    check_drawn_clips,
     shorten_failure,
 )
 from emotrace.reruns.code import digest_code
@@ -50,9 +50,9 @@ logger.addFilter(shorten_failure)
 name_user()
 
 try:
-    refuse_odd_paths(str(workflow.basedir))
-    refuse_unwritable_folder()
-    refuse_empty_blocks(config)
+    check_paths(str(workflow.basedir))
+    check_working_folder()
+    check_blocks(config)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
 
@@ -62,12 +62,12 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 
 try:
     settings = load_config(config)
-    refuse_unusable_store(settings.store)
+    check_store_folder(settings.store)
     corpus = settings.corpus.model_dump(mode="json")
     corpus_inputs, corpus_digests = list_inputs(corpus), list_digests(corpus)
     own_mb = measure_own_sources(corpus)
-    refuse_unknown_clips(settings)
-    refuse_impossible_protocol(settings)
+    check_drawn_clips(settings)
+    check_protocol(settings)
     plan = plan_run(settings)
 except EmotraceError as error:
     raise WorkflowError(str(error)) from None
@@ -104,7 +104,7 @@ localrules:
 
 rule corpus:
     input:
-        rules.examine_audio.output,
+        rules.inspect_audio.output,
         rules.build_corpus.output,
 
 
@@ -132,7 +132,7 @@ rule all:
         rules.corpus.input,
         rules.features.input,
         rules.models.input,
-        expand(rules.fit_references.output, feature_set=feature_sets),
+        expand(rules.fit_baselines.output, feature_set=feature_sets),
         rules.evaluate_models.output,
         rules.tables.input,
         rules.choose_examples.output,

@@ -2,16 +2,16 @@
 
     python benchmarks/extraction.py 200 2000 20000
 
-For each number, the workflow examines a corpus of so many clips and extracts `spectral`,
+For each number, the workflow inspects a corpus of so many clips and extracts `spectral`,
 and is planned with all feature sets. A clip lasts three seconds and takes 0.1 MB in the
 folder for temporary files. There are only a few sounds, but each clip begins at another
 moment of one, because of equal files the workflow would compute one.
 
 Machines differ, so rates, in clips per second, are also given as multiples of the rate at
-which one process without Dask examines the same sounds, or else computes them; times of
+which one process without Dask inspects the same sounds, or else computes them; times of
 whole commands as multiples of planning an empty workflow; the memory of reading as a
 multiple of the values in float32. Memory is the peak of a process, with what it shares
-with others. What a job does after its workers, to list what was examined or to put the
+with others. What a job does after its workers, to list what was inspected or to put the
 table together, begins with stopping them.
 """
 
@@ -74,7 +74,7 @@ class Job:
 class Alone:
     """What one process does without Dask, in clips per second."""
 
-    examined: float
+    inspected: float
     computed: float
 
 
@@ -123,9 +123,9 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
 
 
 def work_alone(music: Path) -> Alone:
-    """Examine and compute each sound once, in this process."""
+    """Inspect and compute each sound once, in this process."""
     from emotrace.audio.frames import FrameGrid
-    from emotrace.corpora.inspection import examine_audio
+    from emotrace.corpora.inspection import inspect_audio
     from emotrace.features.clip import Request, extract_clip
     from emotrace.features.compilation import compile_functions
 
@@ -136,9 +136,9 @@ def work_alone(music: Path) -> Alone:
     for path in paths:
         sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         requests.append(Request(FEATURE_SET, path, path, sha256, 0.0, grid))
-    # Computed first, because importing what decodes audio takes longer than examining.
+    # Computed first, because importing what decodes audio takes longer than inspecting.
     computed = measure_rate(extract_clip, requests)
-    return Alone(measure_rate(examine_audio, paths), computed)
+    return Alone(measure_rate(inspect_audio, paths), computed)
 
 
 def measure_rate(function: Callable[[Any], Any], items: Sequence[Any]) -> float:
@@ -235,7 +235,7 @@ def benchmark(folder: Path, n_clips: int) -> dict[str, str]:
     command = build_command(folder, config)
     alone, empty = run_alone(work_alone, music), plan_nothing()
     new = measure(*command, "tables", "figures", "--dry-run", cwd=folder)
-    examination = run_job(command, "results/corpus/files.csv", "logs/examine_audio.log", folder)
+    inspection = run_job(command, "results/corpus/files.csv", "logs/inspect_audio.log", folder)
     corpus = measure(*command, "corpus", cwd=folder)
     extraction = run_job(command, table, f"logs/extract_features/{FEATURE_SET}.log", folder)
     reading = run_alone(read_alone, folder)
@@ -243,9 +243,9 @@ def benchmark(folder: Path, n_clips: int) -> dict[str, str]:
     finished = plan_finished([*command, "tables", "figures"], folder)
     return {
         "clips": f"{n_clips:,}",
-        "examined": describe_rate(examination.rate, alone.examined),
-        "listed": describe_rate(n_clips / examination.finishing_s, alone.computed),
-        "examining: driver, worker": describe_memory(examination),
+        "inspected": describe_rate(inspection.rate, alone.inspected),
+        "listed": describe_rate(n_clips / inspection.finishing_s, alone.computed),
+        "inspecting: driver, worker": describe_memory(inspection),
         "corpus built": describe_usage(corpus, empty),
         "computed": describe_rate(extraction.rate, alone.computed),
         "put together": describe_rate(n_clips / extraction.finishing_s, alone.computed),

@@ -40,8 +40,8 @@ def make_corpus(folder: Path, n_clips: int) -> dict[str, Any]:
     return write_tables(folder, ids, suffix=".wav", n_frames=60)
 
 
-def pretend_examination(folder: Path, corpus: dict[str, Any]) -> None:
-    """Note the files of a corpus as if they had been examined."""
+def pretend_inspection(folder: Path, corpus: dict[str, Any]) -> None:
+    """Note the files of a corpus as if they had been inspected."""
     corpus = load_config({"corpus": corpus}).corpus.model_dump(mode="json")
     with chdir(folder):
         FILES.parent.mkdir(parents=True)
@@ -72,7 +72,7 @@ def benchmark(folder: Path, n_clips: int, n_models: int, empty: Usage) -> None:
     command = [*build_command(folder, config), "tables", "figures"]
     size = f"{n_clips} clips x {len(FEATURE_SETS)} sets x {n_models} models"
     compare(f"{size}, new", measure(*command, "--dry-run", cwd=folder), empty)
-    pretend_examination(folder, corpus)
+    pretend_inspection(folder, corpus)
     compare(f"{size}, finished", plan_finished(command, folder), empty)
 
 

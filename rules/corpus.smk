@@ -4,7 +4,7 @@ In:  what the config's block `corpus` names, or nothing: then it is synthesised 
 Out: results/corpus/: files.csv, what each audio file turned out to be; clips.parquet,
      annotations.parquet, excluded.csv; and digests of their content.
 
-The audio is examined apart from the annotations, so that an annotation that
+The audio is inspected apart from the annotations, so that an annotation that
 changes extracts nothing anew. The user's own files are no inputs: params tell
 whether their content changed, whatever their time stamps say.
 """
@@ -63,7 +63,7 @@ rule download_emomusic:
         "../workflow_scripts/download_emomusic.py"
 
 
-rule examine_audio:
+rule inspect_audio:
     input:
         ancient(corpus_inputs),
         corpus_digests,
@@ -73,9 +73,9 @@ rule examine_audio:
         digest="results/corpus/files.digest",
         audio="results/corpus/audio.digest",
     log:
-        "logs/examine_audio.log",
+        "logs/inspect_audio.log",
     benchmark:
-        "logs/benchmarks/examine_audio.tsv"
+        "logs/benchmarks/inspect_audio.tsv"
     conda:
         "../envs/audio.yaml"
     threads: 8
@@ -86,9 +86,9 @@ rule examine_audio:
     params:
         corpus=select_audio_settings(corpus),
         listing=lambda wildcards: digest_listing_once(),
-        code=digest_code("workflow_scripts/examine_audio.py"),
+        code=digest_code("workflow_scripts/inspect_audio.py"),
     script:
-        "../workflow_scripts/examine_audio.py"
+        "../workflow_scripts/inspect_audio.py"
 
 
 rule build_corpus:

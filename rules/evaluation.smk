@@ -16,13 +16,11 @@ rule evaluate_models:
         digests=expand("{folder}/run.digest", folder=run_folders),
         predictions=ancient(expand("{folder}/predictions.parquet", folder=run_folders)),
         history=ancient(expand("{folder}/history.parquet", folder=run_folders)),
-        reference_digests=expand(
-            "results/references/{feature_set}.digest", feature_set=feature_sets
+        baseline_digests=expand(
+            "results/baselines/{feature_set}.digest", feature_set=feature_sets
         ),
-        references=ancient(
-            expand(
-                "results/references/{feature_set}.parquet", feature_set=feature_sets
-            )
+        baselines=ancient(
+            expand("results/baselines/{feature_set}.parquet", feature_set=feature_sets)
         ),
         tables=ancient(
             expand("results/features/{feature_set}.parquet", feature_set=feature_sets)

@@ -3,7 +3,7 @@
 In:  a feature table and the corpus tables.
 Out: results/runs/FEATURE_SET/MODEL/: predictions, attention weights, history, weights, and a
      digest of what they say; one job trains all targets, folds and seeds.
-     results/references/FEATURE_SET.parquet: what models must be compared with.
+     results/baselines/FEATURE_SET.parquet: what models must be compared with.
 
 What was trained once is in the store. Digests rerun the training, the tables
 themselves do not: their time stamps mean nothing.
@@ -47,7 +47,7 @@ rule train_model:
         "../workflow_scripts/train_model.py"
 
 
-rule fit_references:
+rule fit_baselines:
     input:
         table=ancient("results/features/{feature_set}.parquet"),
         digest=lambda wildcards: checkpoints.extract_features.get(
@@ -57,12 +57,12 @@ rule fit_references:
         annotations=ancient("results/corpus/annotations.parquet"),
         clips=ancient("results/corpus/clips.parquet"),
     output:
-        predictions="results/references/{feature_set}.parquet",
-        digest="results/references/{feature_set}.digest",
+        predictions="results/baselines/{feature_set}.parquet",
+        digest="results/baselines/{feature_set}.digest",
     log:
-        "logs/fit_references/{feature_set}.log",
+        "logs/fit_baselines/{feature_set}.log",
     benchmark:
-        "logs/benchmarks/fit_references/{feature_set}.tsv"
+        "logs/benchmarks/fit_baselines/{feature_set}.tsv"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -73,6 +73,6 @@ rule fit_references:
         * attempt,
     params:
         protocol=plan["protocol"],
-        code=digest_code("workflow_scripts/fit_references.py"),
+        code=digest_code("workflow_scripts/fit_baselines.py"),
     script:
-        "../workflow_scripts/fit_references.py"
+        "../workflow_scripts/fit_baselines.py"

@@ -16,11 +16,11 @@ from emotrace.reruns.records import STAND_INS, lacks_file, recall_job
 products = [
     rules.synthesise_demo.output,
     rules.download_emomusic.output,
-    rules.examine_audio.output,
+    rules.inspect_audio.output,
     rules.build_corpus.output,
     *(
         expand(rule.output, feature_set=feature_set)
-        for rule in (rules.extract_features, rules.fit_references)
+        for rule in (rules.extract_features, rules.fit_baselines)
         for feature_set in feature_sets
     ),
     *(

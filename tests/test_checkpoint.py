@@ -18,9 +18,7 @@ from tests.training import list_entries, make_corpus, make_part, make_settings, 
 from tests.workflow import ROOT
 
 CPU = torch.device("cpu")
-SETTINGS = make_settings(
-    dropout=0.3, weight_decay=0.01, max_epochs=20, patience=4, min_improvement=0.02
-)
+SETTINGS = make_settings(dropout=0.3, weight_decay=0.01, max_epochs=20, patience=4, min_delta=0.02)
 
 
 def fit(name: str, checkpoint: Checkpoint | None = None, **settings: object) -> Fitted:
@@ -52,20 +50,20 @@ class Killing(Checkpoint):
         raise Killed
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
 @pytest.mark.parametrize("name", ["LSTM_5", "AT_5_4", "TwoLevel_5", "Transformer_1"])
 def test_killed_after_every_epoch_a_fit_ends_with_the_same_bits(
-    name: str, optimiser: str, tmp_path: Path
+    name: str, optimizer: str, tmp_path: Path
 ) -> None:
-    expected = fit(name, optimiser=optimiser)
+    expected = fit(name, optimizer=optimizer)
     checkpoint = Killing(tmp_path / "checkpoint")
     for epoch in range(1, len(expected.history) + 1):
         with pytest.raises(Killed):
-            fit(name, checkpoint, optimiser=optimiser)
+            fit(name, checkpoint, optimizer=optimizer)
         assert len(checkpoint.load(CPU)["history"]) == epoch
         torch.rand(epoch)  # what else draws random numbers meanwhile does not matter
     assert 4 <= len(expected.history) < SETTINGS["max_epochs"]  # patience came to its end
-    assert_equal(fit(name, checkpoint, optimiser=optimiser), expected)
+    assert_equal(fit(name, checkpoint, optimizer=optimizer), expected)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])

@@ -14,7 +14,7 @@ from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 
 HEX16, SHA, UNIQUE = "0123456789abcdef", 32 * "ab", 16 * "c0"
-EXAMINATION = f"examinations/{HEX16}/ab/{SHA}.json"
+INSPECTION = f"inspections/{HEX16}/ab/{SHA}.json"
 FEATURES = f"features/compare/{HEX16}/ab/{SHA}_-29.980000.parquet"
 FIT = f"fits/compare/AT_64/{HEX16}"
 CHECKPOINT = f"fits/compare/AT_64/.{HEX16}.checkpoint"
@@ -40,7 +40,7 @@ def write_fit(folder: Path) -> Path:
 
 def fill(root: Path) -> None:
     """Write an entry of each kind, and as long as they are not finished."""
-    for name in (EXAMINATION, FEATURES):
+    for name in (INSPECTION, FEATURES):
         write(root / name)
         write((root / name).with_name(f".{Path(name).name}.{UNIQUE}"), hours=25)
     write_fit(root / FIT)
@@ -72,7 +72,7 @@ def test_all_that_is_unused_goes_with_its_folders(store: Store) -> None:
     young.rename(kept := young.with_name(young.name.partition("#")[0]))
     assert clean(store) == 8
     assert list_files(store.root) == {
-        "examinations",
+        "inspections",
         *("features", "features/compare", f"features/compare/{HEX16}"),
         *(f"features/compare/{HEX16}/cd", kept.relative_to(store.root).as_posix()),
         "fits",
@@ -85,7 +85,7 @@ def test_what_is_claimed_stays(store: Store) -> None:
     store.claim(product, [store.root / FEATURES, store.root / FIT])
     assert clean(store, "results/features/compare.parquet") == 6
     assert (store.root / FEATURES).exists() and (store.root / FIT / "sha256.json").exists()
-    assert not (store.root / EXAMINATION).exists()
+    assert not (store.root / INSPECTION).exists()
     assert clean(store) == 2  # the product is no part of the experiment any more
     assert list_files(store.claims) == {"folder", "results", "results/features"}
 
@@ -94,14 +94,14 @@ def test_a_store_may_be_a_link(store: Store, tmp_path: Path) -> None:
     fill(tmp_path / "disk")
     store.root.symlink_to(tmp_path / "disk")
     assert clean(store) == 8
-    assert list_files(tmp_path / "disk") == {"examinations", "features", "fits"}
+    assert list_files(tmp_path / "disk") == {"inspections", "features", "fits"}
 
 
 def list_levels() -> list[tuple[str, str]]:
     """Pair each folder above an entry, and the entry itself, with the entry."""
     return [
         ("/".join(entry.split("/")[: level + 1]), entry)
-        for entry in (EXAMINATION, FEATURES, FIT, CHECKPOINT)
+        for entry in (INSPECTION, FEATURES, FIT, CHECKPOINT)
         for level in range(len(entry.split("/")))
     ]
 
@@ -143,7 +143,7 @@ FOREIGN = [
     f"features/my set/{HEX16}/ab/{SHA}_0.000000.parquet",
     f"features/compare/{HEX16}/ab/.hidden",
     f"features/compare/{HEX16}/ab/{SHA}.json",
-    f"examinations/{HEX16}/ab/{SHA}.json.bak",
+    f"inspections/{HEX16}/ab/{SHA}.json.bak",
     f"fits/compare/AT_64/{HEX16}/thesis.docx",
     f"fits/compare/AT_64/{HEX16}/more/predictions.parquet",
     f"fits/compare/AT_65/{HEX16}",

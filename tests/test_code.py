@@ -18,7 +18,7 @@ from emotrace.features import list_feature_sets
 from emotrace.features.identity import identify_feature_set
 from emotrace.models import list_families
 from emotrace.reruns import code as code_module
-from emotrace.reruns.code import digest_code, digest_tables, find_versions, refuse_changed_code
+from emotrace.reruns.code import check_code, digest_code, digest_tables, find_versions
 from emotrace.runtime.errors import EmotraceError
 from emotrace.training.identity import identify_model
 
@@ -322,7 +322,7 @@ def test_extraction_depends_on_the_table_of_files_and_no_corpus(
     assert behind == {"__init__.py", "exclusion.py", "files.py"}
 
 
-def test_examination_depends_on_what_decodes_alone(real_tree: Path, digest: Digest) -> None:
+def test_inspection_depends_on_what_decodes_alone(real_tree: Path, digest: Digest) -> None:
     behind = list_behind(real_tree, digest, "emotrace/corpora/inspection.py")
     names = ("corpora/inspection", "corpora/truncation", "audio/decoding", "runtime/errors")
     assert behind == name_modules(*names)
@@ -350,19 +350,19 @@ def test_code_that_was_edited_after_planning_is_refused(tree: Path, digest: Dige
     planned = digest(SCRIPT)
     edit(tree, "np.pi", "np.e")
     with pytest.raises(EmotraceError, match=r"compare: .* edited .*\nhint: "):
-        refuse_changed_code(planned, "compare", SCRIPT)
+        check_code(planned, "compare", SCRIPT)
 
 
 def test_a_process_knows_only_the_code_that_it_imported(tree: Path, digest: Digest) -> None:
     planned = digest(SCRIPT)
-    refuse_changed_code(planned, "compare", SCRIPT)
+    check_code(planned, "compare", SCRIPT)
     edit(tree, "np.pi", "np.e")
     # What was planned before goes on; what was planned thereafter wants another process.
-    refuse_changed_code(planned, "compare", SCRIPT)
+    check_code(planned, "compare", SCRIPT)
     with pytest.raises(EmotraceError, match=r"compare: .*worker.*\nhint: "):
-        refuse_changed_code(digest(SCRIPT), "compare", SCRIPT)
+        check_code(digest(SCRIPT), "compare", SCRIPT)
     with pytest.raises(EmotraceError, match="chroma: "):
-        refuse_changed_code(digest(SCRIPT, "emotrace/elsewhere.py"), "chroma", SCRIPT)
+        check_code(digest(SCRIPT, "emotrace/elsewhere.py"), "chroma", SCRIPT)
 
 
 def test_digest_of_tables_hangs_on_what_they_say_and_not_on_how(tmp_path: Path) -> None:

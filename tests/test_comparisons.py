@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control, ttest_1samp
 
 from emotrace.evaluation.comparisons import adjust_for_comparisons, compare_clips
 from emotrace.evaluation.metrics import summarise_clips
-from emotrace.evaluation.sanity_checks import bound_r2, refuse_contradictions, refuse_leaks
+from emotrace.evaluation.sanity_checks import bound_r2, check_consistency, check_for_leaks
 from emotrace.runtime.errors import EmotraceError
 
 
@@ -104,16 +104,16 @@ def make_row(**changes: object) -> pd.DataFrame:
 def test_scores_that_only_a_leak_explains_stop_the_run() -> None:
     message = r"arousal, AT_64 on compare: R2 is 0\.971, more than 0\.97.*\nhint: look for"
     with pytest.raises(EmotraceError, match=message):
-        refuse_leaks(make_row(r2=0.971))
+        check_for_leaks(make_row(r2=0.971))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"r2": 0.969}, {"r2": 0.98, "n_clips": 4}, {"kind": "reference", "r2": 0.98}],
+    [{"r2": 0.969}, {"r2": 0.98, "n_clips": 4}, {"kind": "baseline", "r2": 0.98}],
 )
 def test_scores_that_can_be_are_believed(changes: dict[str, object]) -> None:
-    refuse_leaks(make_row(**changes))
-    refuse_contradictions(make_row(mae=0.01, **changes))
+    check_for_leaks(make_row(**changes))
+    check_consistency(make_row(mae=0.01, **changes))
 
 
 def test_mae_and_r2_that_contradict_each_other_stop_the_run() -> None:
@@ -122,6 +122,6 @@ def test_mae_and_r2_that_contradict_each_other_stop_the_run() -> None:
     bound = bound_r2(np.abs(error).mean(), truth.var())
     assert bound == pytest.approx(1 - (error**2).mean() / truth.var())
     possible = make_row(r2=bound, mae=0.1, truth_variance=truth.var())
-    refuse_contradictions(possible)
+    check_consistency(possible)
     with pytest.raises(EmotraceError, match=r"cannot both be true.*at most 0\.900\nhint: "):
-        refuse_contradictions(possible.assign(r2=bound + 0.01))
+        check_consistency(possible.assign(r2=bound + 0.01))

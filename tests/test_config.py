@@ -17,7 +17,7 @@ import yaml
 
 from emotrace.config.generated_files import render_schema, render_yaml
 from emotrace.config.planning import name_user
-from emotrace.config.schema import Config, load_config, refuse_empty_blocks
+from emotrace.config.schema import Config, check_blocks, load_config
 from emotrace.runtime.errors import EmotraceError
 
 MANIFEST: dict[str, Any] = {"name": "manifest", "clips": "c.csv", "annotations": "a.csv"}
@@ -154,9 +154,9 @@ def test_an_empty_block_in_place_of_a_value_is_not_taken_for_the_default(
     overlay: dict[str, Any], key: str
 ) -> None:
     with pytest.raises(EmotraceError, match=rf"  {key}: cannot be empty \(value {{}}\)\nhint: "):
-        refuse_empty_blocks(overlay)
+        check_blocks(overlay)
     # Where a block stands, an empty one changes nothing.
-    refuse_empty_blocks({"overrides": {}, "training": {}, "corpus": {"annotation_scale": [1, 9]}})
+    check_blocks({"overrides": {}, "training": {}, "corpus": {"annotation_scale": [1, 9]}})
 
 
 def test_every_number_has_a_lowest_and_a_highest_value() -> None:

@@ -12,14 +12,14 @@ import soundfile
 
 from emotrace.audio.frames import FrameGrid
 from emotrace.corpora.checks import (
+    check_annotations_vary,
     describe_half_scale,
     explain_misfit,
     find_gaps,
     find_problems,
-    refuse_constant,
 )
-from emotrace.corpora.exclusion import refuse_excess
-from emotrace.corpora.inspection import Examination, examine_audio
+from emotrace.corpora.exclusion import check_excess
+from emotrace.corpora.inspection import Inspection, inspect_audio
 from emotrace.runtime.errors import EmotraceError
 
 NOBODY = 65534
@@ -104,7 +104,7 @@ def test_broken_file_gives_a_reason(
 ) -> None:
     path = tmp_path / "clip.wav"
     make(path)
-    assert examine_audio(str(path)).problem.startswith(reason)
+    assert inspect_audio(str(path)).problem.startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_loud_and_cancelling_channels_are_noted(
 ) -> None:
     path = tmp_path / "clip.wav"
     write(path, samples, container="WAV", encoding="FLOAT")
-    examined = examine_audio(str(path))
-    assert (examined.problem, examined.note) == ("", note)
+    inspected = inspect_audio(str(path))
+    assert (inspected.problem, inspected.note) == ("", note)
 
 
 @pytest.mark.parametrize("share", [0.9, 0.4])
@@ -154,10 +154,10 @@ def test_truncated_file_is_noticed_and_a_whole_one_passes(
         soundfile.write(path, make_noise(), 48_000, format=container, subtype=encoding)
     else:
         write(path, make_noise(), container=container, encoding=encoding)
-    assert examine_audio(str(path)).problem == ""
+    assert inspect_audio(str(path)).problem == ""
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert examine_audio(str(path)).problem.startswith(reason)
+    assert inspect_audio(str(path)).problem.startswith(reason)
 
 
 def test_last_page_of_ogg_must_be_whole(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_last_page_of_ogg_must_be_whole(tmp_path: Path) -> None:
     write(path, make_noise(), container="OGG")
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    assert examine_audio(str(path)).problem == "truncated: the last page is incomplete"
+    assert inspect_audio(str(path)).problem == "truncated: the last page is incomplete"
     path.write_bytes(content[: content.rindex(b"OggS")])
-    assert "may have been cut off" in examine_audio(str(path)).note
+    assert "may have been cut off" in inspect_audio(str(path)).note
 
 
 @pytest.mark.parametrize("container", ["FLAC", "OGG", "MP3"])
@@ -178,7 +178,7 @@ def test_damage_in_the_middle_is_named(tmp_path: Path, container: str) -> None:
     middle, length = len(content) // 2, len(content) // 10
     content[middle : middle + length] = bytes(length)
     path.write_bytes(content)
-    assert examine_audio(str(path)).problem.startswith(("damaged: ", "truncated: "))
+    assert inspect_audio(str(path)).problem.startswith(("damaged: ", "truncated: "))
 
 
 @pytest.mark.parametrize("container", ["FLAC", "MP3"])
@@ -193,8 +193,8 @@ def test_little_damage_in_the_middle_is_noted(tmp_path: Path, container: str) ->
         middle = content.index(content[:2], middle)
         content[middle:middle] = b"no audio" * 100
     path.write_bytes(content)
-    examined = examine_audio(str(path))
-    assert (examined.problem + examined.note).endswith("cannot be decoded")
+    inspected = inspect_audio(str(path))
+    assert (inspected.problem + inspected.note).endswith("cannot be decoded")
 
 
 def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_path: Path) -> None:
@@ -204,10 +204,10 @@ def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_pa
     assert full
     cut = tmp_path / "cut.mp3"
     for path in [*full[:4], excerpt]:
-        assert examine_audio(str(path)).problem == ""
+        assert inspect_audio(str(path)).problem == ""
         content = path.read_bytes()
         cut.write_bytes(content[: int(0.97 * len(content))])
-        assert examine_audio(str(cut)).problem.startswith("truncated: ")
+        assert inspect_audio(str(cut)).problem.startswith("truncated: ")
 
 
 def test_file_without_permission_gives_a_reason(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_file_without_permission_gives_a_reason(tmp_path: Path) -> None:
     if user == 0:
         os.seteuid(NOBODY)  # root may read everything
     try:
-        assert examine_audio(str(path)).problem == "unreadable: Permission denied"
+        assert inspect_audio(str(path)).problem == "unreadable: Permission denied"
     finally:
         os.seteuid(user)
 
@@ -229,8 +229,8 @@ def build_annotations(clip_id: str, times: list[float], **columns: list[float]) 
 
 
 def test_every_problem_is_found_in_one_pass() -> None:
-    fine = Examination(duration_s=3.0)
-    missing = Examination("missing file")
+    fine = Inspection(duration_s=3.0)
+    missing = Inspection("missing file")
     times = [15.0, 15.5, 16.0]
     nan = float("nan")
     # clip, what its file turned out to be, its annotations, reasons
@@ -277,7 +277,7 @@ def test_every_problem_is_found_in_one_pass() -> None:
         ),
         (
             "short",
-            Examination(duration_s=0.74),
+            Inspection(duration_s=0.74),
             build_annotations("short", times),
             "too short: 0.74 s of audio from second 15 on cover 1 annotated frames, 2 are needed",
         ),
@@ -290,10 +290,10 @@ def test_every_problem_is_found_in_one_pass() -> None:
         ("twin", fine, build_annotations("twin", times), "duplicate clip_id"),
         ("twin", missing, None, "missing file; duplicate clip_id"),
     ]
-    ids, examinations, annotations, reasons = zip(*cases, strict=True)
+    ids, inspections, annotations, reasons = zip(*cases, strict=True)
     paths = [f"{clip}.wav" for clip in ids]
     clips = pd.DataFrame({"clip_id": ids, "path": paths, "offset_s": 15.0})
-    clips = clips.join(pd.DataFrame(examinations))
+    clips = clips.join(pd.DataFrame(inspections))
     excluded = find_problems(clips, pd.concat(annotations), GRID)
     expected = [
         [clip, f"{clip}.wav", reason] for clip, reason in zip(ids, reasons, strict=True) if reason
@@ -315,7 +315,7 @@ def list_excluded(n_excluded: int) -> pd.DataFrame:
 def test_as_many_as_tolerated_may_be_left_out(
     n_excluded: int, n_clips: int, max_excluded: float
 ) -> None:
-    refuse_excess(list_excluded(n_excluded), n_clips, max_excluded)
+    check_excess(list_excluded(n_excluded), n_clips, max_excluded)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_more_than_tolerated_stops_and_says_how_many(
     n_excluded: int, n_clips: int, max_excluded: float, message: str
 ) -> None:
     with pytest.raises(EmotraceError) as refused:
-        refuse_excess(list_excluded(n_excluded), n_clips, max_excluded)
+        check_excess(list_excluded(n_excluded), n_clips, max_excluded)
     lines = str(refused.value).splitlines()
     assert lines[0].startswith(message)
     assert "clip 0 (0.wav)" in str(refused.value)
@@ -342,7 +342,7 @@ def test_clips_with_the_same_reason_are_counted_and_the_first_are_named() -> Non
     rows += [("x", "x.wav", "missing file"), ("y", "y.wav", "silent"), ("z", "z.wav", "silent")]
     excluded = pd.DataFrame(rows, columns=["clip_id", "path", "reason"])
     with pytest.raises(EmotraceError) as refused:
-        refuse_excess(excluded, 747, 0.05, hint="set corpus.offset_s")
+        check_excess(excluded, 747, 0.05, hint="set corpus.offset_s")
     assert str(refused.value).splitlines() == [
         "none of the 747 clips can be used:",
         "  744 clips, to take 0: too short: 0.00 s of audio",
@@ -410,5 +410,5 @@ def test_gaps_between_annotated_frames_are_found() -> None:
 def test_a_target_that_never_varies_is_refused() -> None:
     annotations = pd.DataFrame({"clip_id": list("aab"), "arousal": [0.1, 0.2, 0.1], "valence": 0.3})
     with pytest.raises(EmotraceError, match=r"valence is 0\.3 at every frame(.|\n)*hint: "):
-        refuse_constant(annotations)
-    refuse_constant(annotations.assign(valence=[0.3, 0.3, 0.4]))
+        check_annotations_vary(annotations)
+    check_annotations_vary(annotations.assign(valence=[0.3, 0.3, 0.4]))

@@ -15,7 +15,7 @@ import torch
 
 from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
-from emotrace.corpora.store import ExaminationStore
+from emotrace.corpora.store import InspectionStore
 from emotrace.evaluation.validation import read_validation
 from emotrace.features.clip import ClipFrames
 from emotrace.features.identity import identify_feature_set
@@ -123,12 +123,12 @@ def audio_of(folder: Path) -> str:
     return str(write_noise(folder / "a.wav", 0.02, seed=1))
 
 
-def prepare_examination(folder: Path) -> tuple[Path, Reader]:
+def prepare_inspection(folder: Path) -> tuple[Path, Reader]:
     audio = audio_of(folder)
-    kept = ExaminationStore(folder / "store")
-    path = kept.locate(kept.examine_audio(audio).sha256)
-    # What is examined anew because an entry is damaged differs in nothing.
-    return path, lambda: kept.examine_audio(audio)
+    kept = InspectionStore(folder / "store")
+    path = kept.locate(kept.inspect_audio(audio).sha256)
+    # What is inspected anew because an entry is damaged differs in nothing.
+    return path, lambda: kept.inspect_audio(audio)
 
 
 def fit(checkpoint: Checkpoint | None = None) -> fitting.Fitted:
@@ -152,9 +152,9 @@ def prepare_checkpoint(folder: Path) -> tuple[Path, Reader]:
 
 def prepare_files(folder: Path) -> tuple[Path, Reader]:
     """Write the list of audio files as its job does, and read it as the corpus's job does."""
-    examined = [ExaminationStore(folder / "store").examine_audio(audio_of(folder))] * 3
+    inspected = [InspectionStore(folder / "store").inspect_audio(audio_of(folder))] * 3
     listed = pd.DataFrame({"clip_id": ["1", "2", "3"], "path": "a.wav", "offset_s": 29.98})
-    files = pd.concat([listed.assign(size=1, mtime_ns=2), pd.DataFrame(examined)], axis=1)
+    files = pd.concat([listed.assign(size=1, mtime_ns=2), pd.DataFrame(inspected)], axis=1)
     files.to_csv(path := folder / "files.csv", index=False)
     digest = folder / "files.digest"
     digest.write_text(f"{digest_findings(read_files(path))}\n", encoding="utf-8")
@@ -189,7 +189,7 @@ KINDS = [
     prepare_predictions,
     prepare_attention,
     prepare_fit,
-    prepare_examination,
+    prepare_inspection,
     prepare_checkpoint,
 ]
 

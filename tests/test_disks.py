@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from emotrace.runtime.disks import refuse_unusable_store
+from emotrace.runtime.disks import check_store_folder
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.jobs import run_job
 from emotrace.training import checkpoint
@@ -156,9 +156,9 @@ def test_a_store_that_cannot_be_a_folder_is_refused(
     Path("file").touch()
     Path("to nowhere").symlink_to("nowhere")
     with pytest.raises(EmotraceError, match=r"^store: /.*(not a folder|too long)\nhint: "):
-        refuse_unusable_store(store)
+        check_store_folder(store)
     for usable in ("new/folder", ".", str(tmp_path)):
-        refuse_unusable_store(usable)
+        check_store_folder(usable)
 
 
 JOB = """

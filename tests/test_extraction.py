@@ -301,7 +301,7 @@ def test_what_others_computed_is_not_kept_as_what_was_planned(
     assert not list(tmp_path.glob("store/features/*/*/*/*"))
 
 
-def test_a_file_that_was_replaced_since_it_was_examined_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_since_it_was_inspected_is_refused(tmp_path: Path) -> None:
     files = build_files(tmp_path)
     write_noise(Path(files["path"][0]), 1.5, seed=7)
     with pytest.raises(EmotraceError, match=r"clip b .*not the file that it was.*\nhint: "):

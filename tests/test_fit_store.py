@@ -75,7 +75,7 @@ def test_an_added_seed_makes_its_fits_alone(
 @pytest.mark.parametrize(
     ("protocol", "part", "made"),
     [
-        ("official", "fit", ["arousal"]),
+        ("official", "training", ["arousal"]),
         ("official", "validation", ["arousal"]),
         ("official", "test", []),
         ("paper", "test", 3 * ["arousal"]),
@@ -86,7 +86,7 @@ def test_a_changed_label_makes_the_fits_that_heard_it(
 ) -> None:
     sequences, clips = make_corpus()
     train(tmp_path, (sequences, clips), protocol=protocol, name="LSTM_2", max_epochs=1)
-    folds = make_folds(clips, protocol=protocol, n_folds=3, validation_share=0.3, seed=1)
+    folds = make_folds(clips, protocol=protocol, n_folds=3, validation_fraction=0.3, seed=1)
     (row,) = sequences.find_clips(getattr(folds[0], part)[:1])
     sequences.labels[row, 2, TARGETS.index("arousal")] += 0.01
     fits.clear()
@@ -104,12 +104,12 @@ def test_another_model_setting_or_division_shares_nothing(
     assert len(fits) == (6 if "protocol" in change else 2)
 
 
-@pytest.mark.parametrize("part", ["fit", "validation", "test"])
+@pytest.mark.parametrize("part", ["training", "validation", "test"])
 def test_any_other_feature_makes_all_fits(
     store: Path, tmp_path: Path, fits: list[tuple[str, int]], part: str
 ) -> None:
     sequences, clips = make_corpus()
-    (fold_,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
+    (fold_,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
     (row,) = sequences.find_clips(getattr(fold_, part)[:1])
     sequences.features[row, 0, 0] += 0.01
     train(tmp_path / "other", (sequences, clips), store=store)

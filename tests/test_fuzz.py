@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emotrace.audio.frames import FrameGrid
-from emotrace.config.planning import plan_run, refuse_unknown_clips
+from emotrace.config.planning import check_drawn_clips, plan_run
 from emotrace.config.schema import (
     Config,
     EmoMusicCorpus,
     ManifestCorpus,
+    check_blocks,
     load_config,
-    refuse_empty_blocks,
 )
 from emotrace.corpora.checks import find_problems
 from emotrace.corpora.emomusic import LABEL_FILES
@@ -37,7 +37,7 @@ from emotrace.corpora.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.runtime.disks import refuse_unusable_store
+from emotrace.runtime.disks import check_store_folder
 from emotrace.runtime.errors import EmotraceError
 from tests.test_emomusic import LABELS, SONGS
 
@@ -126,13 +126,13 @@ def change_config(draw: st.DrawFn) -> dict[str, Any]:
 
 def plan(raw: dict[str, Any]) -> None:
     """Ask what the Snakefile asks before the first job."""
-    refuse_empty_blocks(raw)
+    check_blocks(raw)
     found = load_config(raw)
-    refuse_unusable_store(found.store)
+    check_store_folder(found.store)
     corpus = found.corpus.model_dump(mode="json")
     list_sources(corpus)
     list_digests(corpus)
-    refuse_unknown_clips(found)
+    check_drawn_clips(found)
     plan_run(found)
     select_audio_settings(corpus)
     select_table_settings(corpus)

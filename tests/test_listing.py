@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emotrace.corpora import inspection as examination
+from emotrace.corpora import inspection as inspection
 from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
-from emotrace.corpora.inspection import examine_audio
+from emotrace.corpora.inspection import inspect_audio
 from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
-from emotrace.corpora.store import ExaminationStore
+from emotrace.corpora.store import InspectionStore
 from emotrace.reruns.store import open_store
 from emotrace.runtime.errors import EmotraceError
 
@@ -38,25 +38,25 @@ def write_noise(path: Path, seed: int) -> None:
     soundfile.write(path, noise, 44_100, subtype="PCM_16", format="WAV")
 
 
-def examine() -> str:
+def inspect() -> str:
     """Do as the workflow does, and return the digest of the audio."""
     planned, listed = digest_listing(CORPUS), pd.DataFrame(list_files(CORPUS))
-    examined = pd.DataFrame([asdict(examine_audio(path)) for path in listed["path"]])
+    inspected = pd.DataFrame([asdict(inspect_audio(path)) for path in listed["path"]])
     FILES.parent.mkdir(parents=True, exist_ok=True)
-    listed.join(examined).to_csv(FILES, index=False)
+    listed.join(inspected).to_csv(FILES, index=False)
     LISTING.write_text(f"{planned}\n", encoding="utf-8")
     return digest_audio(read_files(FILES))
 
 
 @pytest.fixture(autouse=True)
 def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a corpus that was examined, and work in the folder that it lies in."""
+    """Write a corpus that was inspected, and work in the folder that it lies in."""
     monkeypatch.chdir(tmp_path)
     Path("music").mkdir()
     write_clips(CLIPS)
     for seed, clip_id in enumerate(list(CLIPS)[:-1]):
         write_noise(Path(f"music/{clip_id}.wav"), seed)
-    examine()
+    inspect()
     return Path("music")
 
 
@@ -118,7 +118,7 @@ def test_other_audio_has_another_digest_and_is_named(
     change(music)
     assert digest_listing(CORPUS) != before
     assert find_changes(CORPUS) == expected
-    examine()
+    inspect()
     assert find_changes(CORPUS) == Changes([], [], [])
     assert digest_listing(CORPUS) == digest_listing(CORPUS) != before
 
@@ -128,13 +128,13 @@ def test_a_file_that_may_now_be_read_is_another(monkeypatch: pytest.MonkeyPatch)
         # Nothing is forbidden to root, who may be running this.
         patched.setattr(os, "access", lambda path, _: not path.endswith("NA.wav"))
         denied = digest_listing(CORPUS)
-        examine()
+        inspect()
         assert digest_listing(CORPUS) == denied
     assert digest_listing(CORPUS) != denied
     assert find_changes(CORPUS) == Changes([], [], ["NA"])
 
 
-def test_files_are_read_as_they_were_examined() -> None:
+def test_files_are_read_as_they_were_inspected() -> None:
     files = read_files(FILES)
     assert files["clip_id"].tolist() == list(CLIPS)
     assert files["offset_s"].tolist() == list(CLIPS.values())
@@ -151,62 +151,62 @@ def test_a_digest_that_would_lead_out_of_the_store_is_refused() -> None:
 
 
 def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) -> None:
-    before = examine()
+    before = inspect()
     write_clips(dict(reversed(CLIPS.items())))
     touch(music)
     (music / "gone.wav").touch()
-    assert examine() == before
+    assert inspect() == before
     write_clips({**CLIPS, "NA": 15.5})
-    assert examine() != before
+    assert inspect() != before
     write_clips(CLIPS)
     write_noise(music / "NA.wav", seed=9)
-    assert examine() != before
+    assert inspect() != before
 
 
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(music: Path) -> None:
     (music / "gone.wav").symlink_to("pipe")
     os.mkfifo(music / "pipe")
-    examine()
+    inspect()
     before = digest_listing(CORPUS)
     os.utime(music / "pipe", (1, 1))  # planning looks into files whose time stamps are new
     assert digest_listing(CORPUS) == before
 
 
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, path = ExaminationStore(Path("store")), str(music / "NA.wav")
-    examined = store.examine_audio(path)
-    assert examined == examine_audio(path)
+    store, path = InspectionStore(Path("store")), str(music / "NA.wav")
+    inspected = store.inspect_audio(path)
+    assert inspected == inspect_audio(path)
     with monkeypatch.context() as patched:
-        patched.delattr(examination, "decode_audio")
-        assert store.examine_audio(shutil.copy(path, "copy.wav")) == examined
-    store.locate(examined.sha256).write_text("{", encoding="utf-8")
-    assert store.examine_audio(path) == examined
+        patched.delattr(inspection, "decode_audio")
+        assert store.inspect_audio(shutil.copy(path, "copy.wav")) == inspected
+    store.locate(inspected.sha256).write_text("{", encoding="utf-8")
+    assert store.inspect_audio(path) == inspected
 
 
 def test_a_second_working_folder_that_shares_the_store_decodes_nothing(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, shared = os.path.abspath(music / "NA.wav"), str(tmp_path / "shared")
-    examined = ExaminationStore(open_store(shared).root).examine_audio(path)
-    monkeypatch.delattr(examination, "decode_audio")
+    inspected = InspectionStore(open_store(shared).root).inspect_audio(path)
+    monkeypatch.delattr(inspection, "decode_audio")
     (tmp_path / "second").mkdir()
     monkeypatch.chdir(tmp_path / "second")
-    assert ExaminationStore(open_store(shared).root).examine_audio(path) == examined
+    assert InspectionStore(open_store(shared).root).inspect_audio(path) == inspected
 
 
-def test_a_file_replaced_while_it_is_examined_spoils_no_entry(
+def test_a_file_replaced_while_it_is_inspected_spoils_no_entry(
     music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = music / "NA.wav"
-    expected, content = examine_audio(str(path)), path.read_bytes()
-    decode = examination.decode_audio
+    expected, content = inspect_audio(str(path)), path.read_bytes()
+    decode = inspection.decode_audio
 
     def replace_and_decode(*arguments: Any, **rest: Any) -> Any:
         write_noise(path, seed=9)
         return decode(*arguments, **rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(examination, "decode_audio", replace_and_decode)
-        ExaminationStore(Path("store")).examine_audio(str(path))
+        patched.setattr(inspection, "decode_audio", replace_and_decode)
+        InspectionStore(Path("store")).inspect_audio(str(path))
     path.write_bytes(content)
-    assert ExaminationStore(Path("store")).examine_audio(str(path)) == expected
+    assert InspectionStore(Path("store")).inspect_audio(str(path)) == expected

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emotrace.config.planning import refuse_unknown_clips
+from emotrace.config.planning import check_drawn_clips
 from emotrace.config.schema import load_config
 from emotrace.corpora.manifest import list_audio, read_manifest
 from emotrace.runtime.errors import EmotraceError
@@ -191,7 +191,7 @@ def test_ids_that_yaml_takes_for_numbers_need_quotation_marks(write: Write) -> N
     corpus = {"name": "manifest", "clips": str(clips), "annotations": str(annotations)}
     drawn = yaml.safe_load(f"[007, 010, 1_0, 4, '007', {unicodedata.normalize('NFD', 'Zoë')}]")
     with pytest.raises(EmotraceError) as refused:
-        refuse_unknown_clips(load_config({"corpus": corpus, "figures": {"clips": drawn}}))
+        check_drawn_clips(load_config({"corpus": corpus, "figures": {"clips": drawn}}))
     lines = str(refused.value).splitlines()
     assert len(lines) == 5
     for line, number, clip_id in zip(lines[1:], (7, 8, 10), ("007", "010", "1_0"), strict=False):

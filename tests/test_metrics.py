@@ -25,7 +25,7 @@ from emotrace.evaluation.scores import (
     compare_runs,
     score_groups,
     score_runs,
-    summarise_references,
+    summarise_baselines,
     summarise_runs,
 )
 from emotrace.evaluation.validation import read_validation
@@ -231,11 +231,11 @@ def summaries(tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Summary]:
     annotations = frames[["clip_id", "time_s"]].assign(**truth)
     unused = annotations.tail(9).assign(clip_id="never tested")
     annotations = pd.concat([unused, annotations]).sample(frac=1, random_state=2)
-    means = frames[["clip_id", "time_s"]].assign(reference="Mean", fold=0, prediction=0.1)
+    means = frames[["clip_id", "time_s"]].assign(baseline="Mean", fold=0, prediction=0.1)
     references = pd.concat(means.assign(target=target) for target in TARGETS)
     write_table(references, folder / "r.parquet")
     return summarise_runs({("chroma", "AT_64"): folder / "AT_64"}, annotations) | (
-        summarise_references({"chroma": folder / "r.parquet"}, annotations, n_annotators=9)
+        summarise_baselines({"chroma": folder / "r.parquet"}, annotations, n_annotators=9)
     )
 
 
@@ -374,7 +374,7 @@ def test_rows_say_what_was_scored(metrics: pd.DataFrame) -> None:
 
 def test_a_corpus_whose_validation_labels_never_vary_is_evaluated(tmp_path: Path) -> None:
     sequences, clips = make_corpus(32)
-    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
+    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
     sequences.labels[sequences.find_clips(fold.validation)] = 0.1
     models = ("LSTM_2", "AT_2")
     for model in models:

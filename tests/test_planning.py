@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emotrace.config.planning import refuse_impossible_protocol
+from emotrace.config.planning import check_protocol
 from emotrace.config.schema import load_config
 from emotrace.corpora.emomusic import LABEL_FILES
 from emotrace.runtime.errors import EmotraceError
@@ -88,7 +88,7 @@ def test_a_protocol_that_cannot_work_is_refused_while_the_run_is_planned(
     corpus = write(tmp_path, artists, splits)
     settings = load_config({"corpus": corpus, "protocol": protocol})
     if refusal is None:
-        refuse_impossible_protocol(settings)
+        check_protocol(settings)
     else:
         with pytest.raises(EmotraceError, match=rf"^{refusal}[\s\S]*\nhint: ."):
-            refuse_impossible_protocol(settings)
+            check_protocol(settings)

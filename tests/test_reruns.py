@@ -41,18 +41,18 @@ CONFIG: dict[str, Any] = {
     "evaluation": {"feature_set": "chroma", "baseline": "LSTM_2", "bootstrap_samples": 100},
 }
 
-CORPUS = {"examine_audio", "build_corpus"}
+CORPUS = {"inspect_audio", "build_corpus"}
 EXTRACTIONS = {"extract_features chroma", "extract_features compare"}
 TRAININGS = {"train_model chroma LSTM_2", "train_model chroma AT_2", "train_model compare AT_2"}
-REFERENCES = {"fit_references chroma", "fit_references compare"}
+BASELINES = {"fit_baselines chroma", "fit_baselines compare"}
 TABLES = {"evaluate_models", "build_tables"}
 FIGURES = {"plot_curves", "plot_error_histograms", "plot_attention_maps AT"}
 FIGURES |= {"plot_attended_frames", "plot_chromagrams"}
-ON_COMPARE = {"train_model compare AT_2", "fit_references compare"}
+ON_COMPARE = {"train_model compare AT_2", "fit_baselines compare"}
 DRAWING = {"choose_examples", *FIGURES}
 """Only the feature set chroma is drawn."""
 
-EVERYTHING = CORPUS | EXTRACTIONS | TRAININGS | REFERENCES | TABLES | DRAWING
+EVERYTHING = CORPUS | EXTRACTIONS | TRAININGS | BASELINES | TABLES | DRAWING
 
 
 @dataclass
@@ -412,17 +412,17 @@ ROWS = [
     ),
     Row(
         change_annotation,
-        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
+        jobs={"build_corpus"} | TRAININGS | BASELINES | TABLES | DRAWING,
         counts=dict.fromkeys(RETRAINED, (1, 1)),
     ),
     Row(
         change_splits,
-        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
+        jobs={"build_corpus"} | TRAININGS | BASELINES | TABLES | DRAWING,
         counts=RETRAINED,
     ),
     Row(
         change_protocol,
-        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
+        jobs={"build_corpus"} | TRAININGS | BASELINES | TABLES | DRAWING,
         counts=dict.fromkeys(RETRAINED, (4, 0)),
     ),
     Row(
@@ -466,7 +466,7 @@ CHANGES += (change_figure,)
 FORGOTTEN = [row for row in ROWS if row.change in CHANGES] + [
     Row(
         change_annotation_scale,
-        jobs={"build_corpus"} | TRAININGS | REFERENCES | TABLES | DRAWING,
+        jobs={"build_corpus"} | TRAININGS | BASELINES | TABLES | DRAWING,
     ),
     Row(
         change_model,
@@ -547,7 +547,7 @@ def test_two_changes_at_once_are_both_followed(bench: Bench) -> None:
     change_annotation(bench)
     rewrite_compare_alike(bench)
     change_metric(bench)
-    jobs = {"build_corpus", "extract_features compare"} | TRAININGS | REFERENCES | TABLES | DRAWING
+    jobs = {"build_corpus", "extract_features compare"} | TRAININGS | BASELINES | TABLES | DRAWING
     assert set(list_jobs(bench.run())) == jobs
     assert "Nothing to be done" in bench.run()
 

@@ -190,7 +190,7 @@ def delete_results(folder: Path, draw: Draw) -> str:
 
 
 def delete_entry(folder: Path, draw: Draw) -> str:
-    kind = draw.choice(["examinations", "features", "fits"])
+    kind = draw.choice(["inspections", "features", "fits"])
     return delete_one(folder, draw, f"store/{kind}/**/*")
 
 
@@ -207,8 +207,8 @@ def flip_bits(folder: Path, draw: Draw, pattern: str) -> str:
     return f"bits flipped in {pattern}"
 
 
-def damage_examinations(folder: Path, draw: Draw) -> str:
-    return flip_bits(folder, draw, "store/examinations/**/*.json")
+def damage_inspections(folder: Path, draw: Draw) -> str:
+    return flip_bits(folder, draw, "store/inspections/**/*.json")
 
 
 def damage_features(folder: Path, draw: Draw) -> str:
@@ -229,7 +229,7 @@ def damage_records(folder: Path, draw: Draw) -> str:
 
 EVENTS: list[Callable[[Path, Draw], str]] = [
     *(touch, forget, delete_result, delete_results, delete_entry),
-    *(damage_examinations, damage_features, damage_fits, damage_feature_table, damage_records),
+    *(damage_inspections, damage_features, damage_fits, damage_feature_table, damage_records),
 ]
 
 

@@ -60,7 +60,7 @@ RUNS = [
 ]
 
 
-REFERENCES = ["Mean", "SVR", "OracleMean", "Annotators"]
+BASELINES = ["Mean", "SVR", "OracleMean", "Annotators"]
 DIAGNOSIS = {"within_r": 0.1, "spread": 0.7, "slope": 1.1, "bias": -0.02}
 
 
@@ -93,9 +93,9 @@ def make_evaluation(runs: list[tuple[str, str]], **constants: object) -> Evaluat
 def make_metrics(runs: list[tuple[str, str]]) -> pd.DataFrame:
     random = np.random.default_rng(5)
     rows = []
-    references = [(name, model) for name in dict(runs) for model in REFERENCES]
+    baselines = [(name, model) for name in dict(runs) for model in BASELINES]
     for target in TARGETS:
-        for number, (feature_set, model) in enumerate([*runs, *references]):
+        for number, (feature_set, model) in enumerate([*runs, *baselines]):
             is_model = number < len(runs)
             scores = {"r2": 0.70 - 0.01 * number, "tau": 0.08 - 0.004 * number, "mae": 0.138}
             scores |= DIAGNOSIS
@@ -105,7 +105,7 @@ def make_metrics(runs: list[tuple[str, str]]) -> pd.DataFrame:
                 "feature_set": feature_set,
                 "n_features": {"compare": 6373}.get(feature_set, 24),
                 "model": model,
-                "kind": "model" if is_model else "reference",
+                "kind": "model" if is_model else "baseline",
                 "protocol": "official",
                 "truth_variance": 0.08,
                 "n_clips": 125,
@@ -186,15 +186,15 @@ def test_best_is_marked_only_where_no_other_is_tied(
     assert {name for name in names if re.search("best|tie|better", name)} <= expected
 
 
-def test_every_table_of_scores_holds_the_references() -> None:
+def test_every_table_of_scores_holds_the_baselines() -> None:
     names = ["Mean label", "SVR", "Clip mean (oracle)", "Annotators (ceiling)"]
     found = make_evaluation(RUNS)
     selection = build_selection_table(found, "valence", DEMO)
-    assert [cells[0] for cells in find_rows(selection, "reference")] == names
+    assert [cells[0] for cells in find_rows(selection, "baseline")] == names
     best = build_best_table(found, DEMO)
-    assert [cells[1] for cells in find_rows(best, "reference")] == 2 * names
+    assert [cells[1] for cells in find_rows(best, "baseline")] == 2 * names
     features = build_feature_table(found, "valence", DEMO)
-    assert [cells[2] for cells in find_rows(features, "reference")] == [
+    assert [cells[2] for cells in find_rows(features, "baseline")] == [
         *("SVR", "SVR"),  # of each set
         *("Mean label", "Clip mean (oracle)", "Annotators (ceiling)"),
     ]
@@ -402,7 +402,7 @@ def test_page_holds_the_same_rows_and_escapes_names() -> None:
         "AT_65 (best)",
     ]
     assert page.classes[1:6] == ["ours", "published", "ours", "published", "chosen"]
-    assert set(page.classes[7:]) == {"reference"}
+    assert set(page.classes[7:]) == {"baseline"}
     assert page.rows[2] == ["published †‡", ".60", "", ".14", "", ".11", "", "", "", ""]
     assert page.rows[1][-3:] == [".55", "± .01", ".40"]
 

@@ -46,7 +46,7 @@ def shuffle_labels(part: Part) -> Part:
 
 
 @pytest.mark.parametrize(
-    ("losses", "patience", "min_improvement", "epochs"),
+    ("losses", "patience", "min_delta", "epochs"),
     [
         ([5, 4, 3, 2, 1], 2, 0.0, 5),
         ([5, 5, 5, 5], 2, 0.0, 3),
@@ -59,9 +59,9 @@ def shuffle_labels(part: Part) -> Part:
     ],
 )
 def test_training_stops_as_keras_stops_it(
-    losses: list[float], patience: int, min_improvement: float, epochs: int
+    losses: list[float], patience: int, min_delta: float, epochs: int
 ) -> None:
-    stopper = _Stopper(patience, min_improvement)
+    stopper = _Stopper(patience, min_delta)
     lasted = next((n for n, loss in enumerate(losses, 1) if stopper.is_over(loss)), len(losses))
     assert lasted == epochs
 
@@ -107,7 +107,7 @@ def train_by_hand(
 @pytest.mark.parametrize("feedback", [True, False])
 def test_weights_move_by_the_rmsprop_of_tensorflow(feedback: bool) -> None:
     fit, validation = make_part(25, seed=0), make_part(8, seed=1)
-    settings = make_settings(optimiser="rmsprop", learning_rate=0.003, feedback=feedback)
+    settings = make_settings(optimizer="rmsprop", learning_rate=0.003, feedback=feedback)
     fitted = fit_model("AT_6", fit, validation, settings, seed=5)
     losses = [epoch["validation_loss"] for epoch in fitted.history]
     expected = train_by_hand("AT_6", fit, validation, settings, seed=5)
@@ -276,8 +276,8 @@ def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Pat
 def test_a_fold_is_normalised_as_all_its_clips_at_once_in_no_more_memory() -> None:
     sequences, clips = make_corpus(80)
     sequences.features = np.repeat(sequences.features, 50, axis=-1)
-    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_share=0.3, seed=1)
-    fold = replace(fold, fit=fold.fit[::-1])  # in an order of its own
+    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
+    fold = replace(fold, training=fold.training[::-1])  # in an order of its own
     settings = make_settings()
     tracemalloc.start()
     data = prepare_fold(sequences, fold, settings, torch.device("cpu"))
@@ -285,7 +285,7 @@ def test_a_fold_is_normalised_as_all_its_clips_at_once_in_no_more_memory() -> No
     tracemalloc.stop()
     assert peak < 1.3 * sequences.features.nbytes
 
-    rows = [sequences.find_clips(part) for part in (fold.fit, fold.validation, fold.test)]
+    rows = [sequences.find_clips(part) for part in (fold.training, fold.validation, fold.test)]
     frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
     normalisation = fit_normalisation(
         frames, scaling=settings["scaling"], limit=settings["feature_limit"]

@@ -114,10 +114,10 @@ def test_defaults_are_those_of_the_config() -> None:
 
 
 def test_every_setting_can_be_given_and_reads_as_in_the_config() -> None:
-    protocol = {"name": "paper", "folds": 3, "validation_share": 0.5}
-    training: dict[str, Any] = {"optimiser": "rmsprop", "learning_rate": 1, "weight_decay": 0}
+    protocol = {"name": "paper", "folds": 3, "validation_fraction": 0.5}
+    training: dict[str, Any] = {"optimizer": "rmsprop", "learning_rate": 1, "weight_decay": 0}
     training |= {"dropout": 0, "feedback": False, "batch_size": 2, "max_epochs": 3, "patience": 4}
-    training |= {"min_improvement": 0, "scaling": "z_score", "feature_limit": 7}
+    training |= {"min_delta": 0, "scaling": "z_score", "feature_limit": 7}
     assert set(protocol) == set(ProtocolSettings.model_fields)
     assert set(training) == set(TrainingSettings.model_fields)
     given = {"protocol": protocol["name"], **protocol, **training}

@@ -61,7 +61,7 @@ def test_everything_promised_is_there(demo: Path) -> None:
         assert (results / f"figures/{figure}.png").stat().st_size > 10_000
         assert (results / f"figures/{figure}.pdf").read_bytes().startswith(b"%PDF")
     tables = ["tables.tex", "tables.csv", "tables.html", "comparisons.csv", "groups.csv"]
-    for table in (*tables, "metrics.parquet", "references/compare.parquet"):
+    for table in (*tables, "metrics.parquet", "baselines/compare.parquet"):
         assert (results / table).stat().st_size > 500
     assert pd.read_csv(results / "corpus/excluded.csv").empty
     weights = sorted(path.name for path in results.glob("runs/compare/AT_64/weights/*.safetensors"))
@@ -113,7 +113,7 @@ def test_no_result_of_a_run_is_beyond_what_all_asks_for(demo: Path) -> None:
     "lost",
     [
         "corpus/files.csv",
-        "references/chroma.parquet",
+        "baselines/chroma.parquet",
         "runs/compare/AT_64/run.digest",
         "runs/compare/AT_64/weights/valence_fold0_seed1.safetensors",
     ],
@@ -155,7 +155,7 @@ def test_shuffled_labels_cannot_be_learnt(demo: Path) -> None:
         list(clips["clip_id"]),
     )
     sequences.labels = np.random.default_rng(0).permutation(sequences.labels)
-    (fold,) = make_folds(clips, protocol="official", n_folds=2, validation_share=0.2, seed=1)
+    (fold,) = make_folds(clips, protocol="official", n_folds=2, validation_fraction=0.2, seed=1)
     settings = TrainingSettings(max_epochs=20).model_dump()
     data = prepare_fold(sequences, fold, settings, torch.device("cpu"))
     for fit, validation, test in data.parts.values():
@@ -187,7 +187,7 @@ def test_added_model_trains_nothing_else(demo: Path) -> None:
 def test_other_demo_music_reruns_everything(demo: Path) -> None:
     other = DEMO | {"corpus": {"name": "demo", "seed": 7}}
     planned = list_jobs(succeed(run_snakemake(demo, "all", "--dry-run", config=other)))
-    assert {"synthesise_demo", "examine_audio", "build_corpus"} <= set(planned)
+    assert {"synthesise_demo", "inspect_audio", "build_corpus"} <= set(planned)
     assert "extract_features chroma" in planned
     assert "train_model compare AT_64" in planned
     assert "plot_chromagrams" in planned
@@ -312,7 +312,7 @@ def test_files_dated_in_the_future_stop_nothing(tmp_path: Path, manifest: dict[s
     clips = tmp_path / "clips.csv"
     clips.write_text(clips.read_text(encoding="utf-8").replace("005,", "006,"), encoding="utf-8")
     planned = succeed(run_snakemake(tmp_path / "run", "corpus", "--dry-run", config=config))
-    assert list_jobs(planned) == ["examine_audio", "build_corpus"]
+    assert list_jobs(planned) == ["inspect_audio", "build_corpus"]
 
 
 def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:

@@ -113,7 +113,7 @@ def train(
     digest = train_all(
         *corpus,
         identity={**identity, "code": code or identity["code"]},
-        protocol={"name": protocol, "folds": 3, "validation_share": 0.3},
+        protocol={"name": protocol, "folds": 3, "validation_fraction": 0.3},
         seeds=seeds,
         feature_set="made_up",
         store=Store(store or folder / "store", folder),

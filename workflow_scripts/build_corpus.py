@@ -12,19 +12,19 @@ logger = logging.getLogger("emotrace.build_corpus")
 def main() -> None:
     from emotrace.audio.frames import FrameGrid
     from emotrace.corpora.checks import (
+        check_annotations_vary,
         describe_half_scale,
         explain_misfit,
         find_gaps,
         find_problems,
-        refuse_constant,
     )
-    from emotrace.corpora.exclusion import refuse_excess
+    from emotrace.corpora.exclusion import check_excess
     from emotrace.corpora.files import digest_findings, join_files, read_verified_files
     from emotrace.corpora.sources import read_corpus
     from emotrace.corpora.text_table import describe_ids
     from emotrace.reruns.checksums import write_table
     from emotrace.reruns.code import digest_tables
-    from emotrace.splits.folds import describe_division, make_folds, refuse_constant_labels
+    from emotrace.splits.folds import check_labels_vary, describe_division, make_folds
     from emotrace.splits.groups import describe_twins
 
     corpus, protocol = snakemake.params.corpus, snakemake.params.protocol
@@ -37,14 +37,14 @@ def main() -> None:
     for row in excluded.itertuples():
         logger.warning("left out %s (%s): %s", row.clip_id, row.path, row.reason)
     hint = explain_misfit(clips, annotations, grid, corpus)
-    refuse_excess(excluded, len(clips), corpus["max_excluded"], hint=hint)
+    check_excess(excluded, len(clips), corpus["max_excluded"], hint=hint)
 
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
     for clip in clips[clips["note"] != ""].itertuples():
         logger.warning("look at %s (%s): %s", clip.clip_id, clip.path, clip.note)
     annotations = annotations[annotations["clip_id"].isin(clips["clip_id"])]
     annotations = annotations.sort_values(["clip_id", "time_s"])
-    refuse_constant(annotations)
+    check_annotations_vary(annotations)
     if doubt := describe_half_scale(annotations, corpus):
         logger.warning("%s", doubt)
     if gaps := find_gaps(clips, annotations, grid):
@@ -62,10 +62,10 @@ def main() -> None:
         clips,
         protocol=protocol["name"],
         n_folds=protocol["folds"],
-        validation_share=protocol["validation_share"],
+        validation_fraction=protocol["validation_fraction"],
         seed=0,
     )
-    refuse_constant_labels(folds, annotations)
+    check_labels_vary(folds, annotations)
 
     columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]
     columns += ["sample_rate", "channels", "split", "artist", "title", "genre"]

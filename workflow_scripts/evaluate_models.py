@@ -1,4 +1,4 @@
-"""Score every model and reference, compare them, and score groups of songs."""
+"""Score every model and baseline, compare them, and score groups of songs."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.evaluation.sanity_checks import refuse_contradictions, refuse_leaks
+    from emotrace.evaluation.sanity_checks import check_consistency, check_for_leaks
     from emotrace.evaluation.scores import (
         compare_runs,
         divide_songs,
         score_groups,
         score_runs,
-        summarise_references,
+        summarise_baselines,
         summarise_runs,
     )
     from emotrace.reruns.checksums import read_schema, read_table, write_table
@@ -25,8 +25,8 @@ def main() -> None:
     folders = [Path(file).parent for file in inputs.predictions]
     annotations = read_table(inputs.annotations)
     summaries = summarise_runs(dict(zip(runs, folders, strict=True)), annotations)
-    references = dict(zip(params.feature_sets, inputs.references, strict=True))
-    summaries |= summarise_references(references, annotations, params.n_annotators)
+    baselines = dict(zip(params.feature_sets, inputs.baselines, strict=True))
+    summaries |= summarise_baselines(baselines, annotations, params.n_annotators)
     tables = dict(zip(params.feature_sets, inputs.tables, strict=True))
     n_samples = params.bootstrap_samples
     metrics = score_runs(
@@ -36,8 +36,8 @@ def main() -> None:
         protocol=params.protocol["name"],
         n_samples=n_samples,
     )
-    refuse_leaks(metrics)
-    refuse_contradictions(metrics)
+    check_for_leaks(metrics)
+    check_consistency(metrics)
     comparisons = compare_runs(summaries, metrics, n_samples)
     songs = {
         feature_set: divide_songs(read_clips(inputs.clips, table), params.protocol)

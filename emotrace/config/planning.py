@@ -17,7 +17,7 @@ from emotrace.config.suggestions import suggest
 from emotrace.corpora.sources import list_clip_ids, list_labels
 from emotrace.features.identity import identify_feature_set
 from emotrace.runtime.errors import EmotraceError
-from emotrace.splits.feasibility import name_artist, refuse_impossible
+from emotrace.splits.feasibility import check_feasibility, name_artist
 from emotrace.training.identity import identify_model
 
 _PLACES = re.compile(r'^WorkflowError in file ".*", line \d+:\n|\n  File ".*", line \d+, in .*')
@@ -26,7 +26,7 @@ UNQUOTED = re.compile(r"""[ \t\n'"`\\$&;|<>()]""")
 """Characters that a shell interprets unless they are quoted."""
 
 
-def refuse_odd_paths(repository: str) -> None:
+def check_paths(repository: str) -> None:
     """Refuse paths with which Snakemake can start no job, or ends in a traceback.
 
     Parameters
@@ -57,7 +57,7 @@ def refuse_odd_paths(repository: str) -> None:
             )
 
 
-def refuse_unknown_clips(settings: Config) -> None:
+def check_drawn_clips(settings: Config) -> None:
     """Refuse a clip to draw that the corpus does not have, where that can be known yet.
 
     Raises
@@ -109,7 +109,7 @@ def name_user() -> None:
         os.environ["USER"] = str(os.getuid())
 
 
-def refuse_impossible_protocol(settings: Config) -> None:
+def check_protocol(settings: Config) -> None:
     """Refuse a protocol by which the corpus cannot be divided, where that can be known yet.
 
     What is learnt of the clips later, that some are broken or have the same audio, is
@@ -118,12 +118,12 @@ def refuse_impossible_protocol(settings: Config) -> None:
     Raises
     ------
     EmotraceError
-        See `emotrace.splits.feasibility.refuse_impossible`.
+        See `emotrace.splits.feasibility.check_feasibility`.
     """
     labels = list_labels(settings.corpus.model_dump(mode="json"))
     if labels is None:
         return
-    refuse_impossible(
+    check_feasibility(
         settings.protocol.name,
         settings.protocol.folds,
         artists=[name_artist(artist, clip_id) for clip_id, artist, _ in labels],

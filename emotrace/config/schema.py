@@ -30,7 +30,7 @@ from emotrace.features import list_feature_sets
 from emotrace.models import MOST_LAYERS, MOST_UNITS, parse_model_name
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.paths import expand_path
-from emotrace.runtime.workers import refuse_open_scheduler
+from emotrace.runtime.workers import check_scheduler
 
 MOST_MISTAKES = 20
 """Lines of a message about a config; more are only counted."""
@@ -236,7 +236,7 @@ class ProtocolSettings(Settings):
         "published (optimistic).",
     )
     folds: int = Field(10, ge=2, le=1000, description="How many folds artist and paper make.")
-    validation_share: float = Field(
+    validation_fraction: float = Field(
         0.2,
         gt=0,
         lt=0.9,
@@ -248,7 +248,7 @@ class ProtocolSettings(Settings):
 class TrainingSettings(Settings):
     """How the weights are found."""
 
-    optimiser: Literal["adamw", "rmsprop"] = Field(
+    optimizer: Literal["adamw", "rmsprop"] = Field(
         "adamw", description="adamw, or rmsprop with the paper's constants."
     )
     learning_rate: float = Field(3e-4, gt=0, le=1000, description="Step size; 0.001 in the paper.")
@@ -271,7 +271,7 @@ class TrainingSettings(Settings):
         le=MOST_STEPS,
         description="Epochs without improvement after which training ends; 5 in the paper.",
     )
-    min_improvement: float = Field(
+    min_delta: float = Field(
         1e-4,
         ge=0,
         le=4,
@@ -473,13 +473,11 @@ def load_config(raw: Mapping[str, Any]) -> Config:
         settings = Config.model_validate(raw)
     except ValidationError as error:
         raise _list_mistakes([_describe(detail) for detail in error.errors()]) from None
-    refuse_open_scheduler(
-        settings.dask_cluster, network_is_trusted=settings.dask_network_is_trusted
-    )
+    check_scheduler(settings.dask_cluster, network_is_trusted=settings.dask_network_is_trusted)
     return settings
 
 
-def refuse_empty_blocks(overlay: Mapping[str, Any]) -> None:
+def check_blocks(overlay: Mapping[str, Any]) -> None:
     """Refuse ``{}`` where the config has no block, because Snakemake would keep the default.
 
     Parameters

@@ -32,7 +32,7 @@ def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGri
     ----------
     clips : pandas.DataFrame
         With ``clip_id``, ``path``, ``offset_s``, and what its file turned out to be:
-        ``problem`` and ``duration_s``, see `emotrace.corpora.inspection.Examination`.
+        ``problem`` and ``duration_s``, see `emotrace.corpora.inspection.Inspection`.
     annotations : pandas.DataFrame
         With ``clip_id``, ``time_s``, ``arousal``, ``valence`` and, where they are known,
         ``arousal_std`` and ``valence_std``.
@@ -141,7 +141,7 @@ def describe_half_scale(annotations: pd.DataFrame, corpus: Mapping[str, Any]) ->
     )
 
 
-def refuse_constant(annotations: pd.DataFrame) -> None:
+def check_annotations_vary(annotations: pd.DataFrame) -> None:
     """Refuse a corpus of which a target never varies.
 
     Raises

@@ -209,7 +209,7 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
                 length = _read_length(response)
                 total = start + length if length else 0
                 for chunk in _show_progress(body, name=target.name, start=start, total=total):
-                    _refuse_excess(max(file.tell() + len(chunk), total), url, part)
+                    _check_excess(max(file.tell() + len(chunk), total), url, part)
                     file.write(chunk)
         except (OSError, HTTPError) as error:
             raise EmotraceError(
@@ -245,7 +245,7 @@ def _read_length(response: requests.Response) -> int:
         return 0
 
 
-def _refuse_excess(n_bytes: int, url: str, part: Path) -> None:
+def _check_excess(n_bytes: int, url: str, part: Path) -> None:
     if n_bytes > MOST_BYTES:
         part.unlink()
         raise EmotraceError(

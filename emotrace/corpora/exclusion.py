@@ -48,7 +48,7 @@ def read_excluded(path: str | Path) -> pd.DataFrame:
     return tabulate_excluded(map(tuple, rows))
 
 
-def refuse_excess(
+def check_excess(
     excluded: pd.DataFrame, n_clips: int, max_excluded: float, *, hint: str | None = None
 ) -> None:
     """Stop if more clips are broken than the config tolerates.

@@ -19,7 +19,7 @@ FILES = Path("results/corpus/files.csv")
 
 
 def read_files(path: str | Path) -> pd.DataFrame:
-    """Read what examining the audio left: one row per file, in the order of the corpus.
+    """Read what inspecting the audio left: one row per file, in the order of the corpus.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def read_files(path: str | Path) -> pd.DataFrame:
 def read_verified_files(
     path: str | Path, digest_path: str | Path, digest: Callable[[pd.DataFrame], str]
 ) -> pd.DataFrame:
-    """Read what examining the audio left, and verify it, since a CSV file holds no checksum.
+    """Read what inspecting the audio left, and verify it, since a CSV file holds no checksum.
 
     Parameters
     ----------
     path : str or Path
         See `read_files`.
     digest_path : str or Path
-        What ``digest(files)`` was when the audio was examined.
+        What ``digest(files)`` was when the audio was inspected.
     digest : callable
         `digest_findings` or `digest_audio`, according to what the caller uses.
 
@@ -81,7 +81,7 @@ def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     EmotraceError
-        If the clips are no longer those whose files were examined.
+        If the clips are no longer those whose files were inspected.
     """
     if list(clips["clip_id"]) != list(files["clip_id"]):
         raise EmotraceError(

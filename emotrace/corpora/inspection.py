@@ -1,6 +1,6 @@
 """What an audio file turns out to be when it is decoded from beginning to end.
 
-The digest of this module's code is part of what examinations are kept under, so it
+The digest of this module's code is part of what inspections are kept under, so it
 imports only what decides their outcome.
 """
 
@@ -32,7 +32,7 @@ CANCELLATION = 0.2
 
 
 @dataclass(frozen=True)
-class Examination:
+class Inspection:
     """What an audio file turned out to be.
 
     Parameters
@@ -61,32 +61,32 @@ class Examination:
     note: str = ""
 
 
-def examine_audio(path: str) -> Examination:
+def inspect_audio(path: str) -> Inspection:
     """Decode a file from beginning to end and say what is wrong with it, if anything."""
     content = read_content(path)
-    return content if isinstance(content, Examination) else examine_content(path, content)
+    return content if isinstance(content, Inspection) else inspect_content(path, content)
 
 
-def read_content(path: str) -> bytes | Examination:
+def read_content(path: str) -> bytes | Inspection:
     """Return the bytes of a file, or why there are none."""
     try:
         return read_file(path)
     except FileNotFoundError:
-        return Examination("missing file")
+        return Inspection("missing file")
     except (OSError, ValueError) as error:
-        return Examination(f"unreadable: {getattr(error, 'strerror', None) or error}")
+        return Inspection(f"unreadable: {getattr(error, 'strerror', None) or error}")
 
 
-def examine_content(path: str, content: bytes) -> Examination:
+def inspect_content(path: str, content: bytes) -> Inspection:
     """Decode what was read from a file and say what is wrong with it, if anything."""
     sha256 = hashlib.sha256(content).hexdigest()
     if not content:
-        return Examination("empty file (0 bytes)", sha256)
+        return Inspection("empty file (0 bytes)", sha256)
     try:
         decoded = decode_audio(content, path)
     except EmotraceError as error:
         reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
-        return Examination(reason, sha256)
+        return Inspection(reason, sha256)
     samples, sample_rate = decoded.samples, decoded.sample_rate
     mono = mix_channels(samples)
     duration_s = len(samples) / sample_rate
@@ -94,7 +94,7 @@ def examine_content(path: str, content: bytes) -> Examination:
     problems = [_describe_samples(samples, mono), _describe_damage(decoded) or truncation]
     problem = "; ".join(filter(None, problems))
     notes = [] if problem else _list_notes(content, decoded, mono)
-    return Examination(
+    return Inspection(
         problem=problem,
         sha256=sha256,
         duration_s=duration_s,

@@ -1,7 +1,7 @@
-"""Which audio files a corpus is made of, and whether they are those that were examined last.
+"""Which audio files a corpus is made of, and whether they are those that were inspected last.
 
 Planning must not read all audio, and must not be deceived by time stamps: a file
-is the one that was examined if its size and time stamp are those noted then, or
+is the one that was inspected if its size and time stamp are those noted then, or
 else if its bytes are.
 """
 
@@ -20,7 +20,7 @@ from emotrace.corpora.files import FILES
 from emotrace.corpora.sources import is_made_by_workflow, list_audio
 
 LISTING = Path("results/corpus/listing.digest")
-"""What `digest_listing` was when the files were examined."""
+"""What `digest_listing` was when the files were inspected."""
 
 
 class ListedFile(NamedTuple):
@@ -39,7 +39,7 @@ class ListedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """How a corpus's audio differs from what was examined last, by ``clip_id``.
+    """How a corpus's audio differs from what was inspected last, by ``clip_id``.
 
     Parameters
     ----------
@@ -84,32 +84,32 @@ def digest_listing(corpus: Mapping[str, Any]) -> str:
     if is_made_by_workflow(corpus):
         return "made by the workflow"
     listed = list_files(corpus)
-    if LISTING.exists() and _are_those_examined(listed):
-        # A damaged digest is another one, which has the audio examined again.
+    if LISTING.exists() and _are_those_inspected(listed):
+        # A damaged digest is another one, which has the audio inspected again.
         return LISTING.read_text(encoding="utf-8", errors="replace").strip()
     # Of the files alone: Snakemake asks again when it has removed the outputs of last time.
     return hashlib.sha256(repr([tuple(file) for file in listed]).encode()).hexdigest()
 
 
 def find_changes(corpus: Mapping[str, Any]) -> Changes:
-    """Compare a corpus's audio with what was examined last."""
+    """Compare a corpus's audio with what was inspected last."""
     listed = {file.clip_id: file for file in list_files(corpus)}
-    examined = {file.clip_id: (file, sha256) for file, sha256 in _read_examined()}
+    inspected = {file.clip_id: (file, sha256) for file, sha256 in _read_inspected()}
     return Changes(
-        added=[clip_id for clip_id in listed if clip_id not in examined],
-        removed=[clip_id for clip_id in examined if clip_id not in listed],
+        added=[clip_id for clip_id in listed if clip_id not in inspected],
+        removed=[clip_id for clip_id in inspected if clip_id not in listed],
         replaced=[
             clip_id
             for clip_id, file in listed.items()
-            if clip_id in examined and not _is_same(file, *examined[clip_id])
+            if clip_id in inspected and not _is_same(file, *inspected[clip_id])
         ],
     )
 
 
-def _are_those_examined(listed: list[ListedFile]) -> bool:
-    examined = _read_examined()
-    return [file[:2] for file in listed] == [file[:2] for file, _ in examined] and all(
-        _is_same(file, *known) for file, known in zip(listed, examined, strict=True)
+def _are_those_inspected(listed: list[ListedFile]) -> bool:
+    inspected = _read_inspected()
+    return [file[:2] for file in listed] == [file[:2] for file, _ in inspected] and all(
+        _is_same(file, *known) for file, known in zip(listed, inspected, strict=True)
     )
 
 
@@ -123,12 +123,12 @@ def _look_at(path: str) -> tuple[int, int]:
     return -1, -1
 
 
-def _is_same(file: ListedFile, examined: ListedFile, sha256: str) -> bool:
-    if file.offset_s != examined.offset_s:
+def _is_same(file: ListedFile, inspected: ListedFile, sha256: str) -> bool:
+    if file.offset_s != inspected.offset_s:
         return False
-    if file[3:] == examined[3:]:
+    if file[3:] == inspected[3:]:
         return True
-    return file.size == examined.size and _digest_file(file.path) == sha256
+    return file.size == inspected.size and _digest_file(file.path) == sha256
 
 
 def _digest_file(path: str) -> str:
@@ -139,8 +139,8 @@ def _digest_file(path: str) -> str:
         return ""
 
 
-def _read_examined() -> list[tuple[ListedFile, str]]:
-    """Read what was examined last; nothing if the table is not as it was written."""
+def _read_inspected() -> list[tuple[ListedFile, str]]:
+    """Read what was inspected last; nothing if the table is not as it was written."""
     try:
         with FILES.open(encoding="utf-8", newline="") as file:
             return [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from emotrace.corpora.text_table import TextTable, describe_ids, read_text_table
 from emotrace.runtime.errors import EmotraceError
-from emotrace.splits.labels import refuse_unknown_splits
+from emotrace.splits.labels import check_split_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def read_manifest(
 
 
 def _read_clips(table: TextTable) -> dict[str, list]:
-    refuse_unknown_splits(table)
+    check_split_labels(table)
     nothing = [""] * len(table.lines)
     return {
         "clip_id": _read_ids(table),

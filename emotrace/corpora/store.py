@@ -6,20 +6,20 @@ import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
-from emotrace.corpora.inspection import Examination, examine_content, read_content
+from emotrace.corpora.inspection import Inspection, inspect_content, read_content
 from emotrace.reruns.checksums import DamagedError, read_json, write_json
 from emotrace.reruns.code import (
+    check_code,
+    check_versions,
     digest_code,
     find_versions,
-    refuse_changed_code,
-    refuse_other_versions,
 )
 from emotrace.reruns.store import digest_identity, write_file
 
 CODE = "emotrace/corpora/inspection.py"
 
 
-class ExaminationStore:
+class InspectionStore:
     """One entry per content of a file.
 
     Parameters
@@ -32,30 +32,30 @@ class ExaminationStore:
         self.code = digest_code(CODE)
         self.libraries = find_versions("av")
         identity = {"code": self.code, "libraries": self.libraries}
-        self.folder = root / "examinations" / digest_identity(identity)
+        self.folder = root / "inspections" / digest_identity(identity)
 
     def locate(self, sha256: str) -> Path:
         """Name the entry of an audio file's bytes."""
         return self.folder / sha256[:2] / f"{sha256}.json"
 
-    def examine_audio(self, path: str) -> Examination:
-        """Examine a file; the same bytes, once examined, are not decoded again."""
+    def inspect_audio(self, path: str) -> Inspection:
+        """Inspect a file; the same bytes, once inspected, are not decoded again."""
         content = read_content(path)
-        if isinstance(content, Examination):
+        if isinstance(content, Inspection):
             return content
         entry = self.locate(hashlib.sha256(content).hexdigest())
-        examined = _read_entry(entry)
-        if examined is None or examined.sha256 != entry.stem:
-            examined = examine_content(path, content)
-            refuse_changed_code(self.code, "examine_audio", CODE)
-            refuse_other_versions("examine_audio", *self.libraries.items())
+        inspected = _read_entry(entry)
+        if inspected is None or inspected.sha256 != entry.stem:
+            inspected = inspect_content(path, content)
+            check_code(self.code, "inspect_audio", CODE)
+            check_versions("inspect_audio", *self.libraries.items())
             with write_file(entry) as unfinished:
-                write_json(asdict(examined), unfinished)
-        return examined
+                write_json(asdict(inspected), unfinished)
+        return inspected
 
 
-def _read_entry(entry: Path) -> Examination | None:
+def _read_entry(entry: Path) -> Inspection | None:
     try:
-        return Examination(**read_json(entry))
+        return Inspection(**read_json(entry))
     except (OSError, DamagedError):
         return None

@@ -38,7 +38,7 @@ SVR_GRID = {"svr__C": [0.1, 0.3, 1.0, 3.0, 10.0]}
 """From sets of a few features to those of thousands."""
 
 SHUFFLE_SEED = 584
-"""Deals the labels to other clips for the canary."""
+"""Deals the labels to other clips for the sanity check."""
 
 LUCK = 1e-4
 """Probability of luck at which labels that were dealt anew count as learnt."""
@@ -46,7 +46,7 @@ LUCK = 1e-4
 
 @dataclass(frozen=True)
 class Problem:
-    """What a reference predictor is given for one fold and target.
+    """What a baseline predictor is given for one fold and target.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def predict_svr(problem: Problem) -> np.ndarray:
     return problem.hold(_regress(problem, svr, SVR_GRID))
 
 
-def refuse_learnt_luck(problem: Problem, name: str) -> None:
+def check_shuffled_labels(problem: Problem, name: str) -> None:
     """Refuse a division in which labels that were dealt to other clips can be predicted.
 
     Parameters
@@ -178,7 +178,7 @@ def refuse_learnt_luck(problem: Problem, name: str) -> None:
         )
 
 
-REFERENCES: Mapping[str, Callable[[Problem], np.ndarray]] = {
+BASELINES: Mapping[str, Callable[[Problem], np.ndarray]] = {
     "Mean": predict_mean,
     "ArtistMean": predict_artist_mean,
     "Ramp": predict_ramp,
@@ -188,10 +188,10 @@ REFERENCES: Mapping[str, Callable[[Problem], np.ndarray]] = {
 }
 
 
-def predict_references(
+def predict_baselines(
     sequences: Sequences, clips: pd.DataFrame, *, protocol: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Predict the tested clips of each fold by every reference.
+    """Predict the tested clips of each fold by every baseline.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def predict_references(
     Returns
     -------
     pandas.DataFrame
-        ``reference``, ``clip_id``, ``time_s``, ``target``, ``fold``, ``prediction``.
+        ``baseline``, ``clip_id``, ``time_s``, ``target``, ``fold``, ``prediction``.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def predict_references(
         clips,
         protocol=protocol["name"],
         n_folds=protocol["folds"],
-        validation_share=protocol["validation_share"],
+        validation_fraction=protocol["validation_fraction"],
         seed=0,
     )
     times = np.where(sequences.valid, sequences.times, np.nan)
@@ -234,11 +234,11 @@ def predict_references(
             problem = Problem(
                 labels.astype(np.float64), times, pooled, artists, genres, recordings, train, test
             )
-            refuse_learnt_luck(problem, f"fold {fold.number}, {target}")
-            for name, predict in REFERENCES.items():
+            check_shuffled_labels(problem, f"fold {fold.number}, {target}")
+            for name, predict in BASELINES.items():
                 table = _tabulate(sequences, test, predict(problem))
-                tables.append(table.assign(reference=name, target=target, fold=fold.number))
-    columns = ["reference", "clip_id", "time_s", "target", "fold", "prediction"]
+                tables.append(table.assign(baseline=name, target=target, fold=fold.number))
+    columns = ["baseline", "clip_id", "time_s", "target", "fold", "prediction"]
     return pd.concat(tables, ignore_index=True)[columns]
 
 
@@ -255,7 +255,7 @@ def _pool_clips(sequences: Sequences) -> Iterator[np.ndarray]:
 
 def _find_rows(sequences: Sequences, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
     """Find all clips that may be learnt from, and those that are tested."""
-    known = sorted({*fold.fit, *fold.validation} - set(fold.test))
+    known = sorted({*fold.training, *fold.validation} - set(fold.test))
     return sequences.find_clips(known), sequences.find_clips(fold.test)
 
 

@@ -69,12 +69,12 @@ def build_calibration_table(found: Evaluation, about: Circumstances) -> Table:
         rows = found.select(target, about.feature_set, "model")
         kinds = rows["model"].map(name_kind)
         best = [choose_best(rows[kinds == kind]) for kind in dict.fromkeys(kinds)]
-        references = found.select(target, about.feature_set, "reference")
-        hearing = references[references["model"].isin(HEARING)]
+        baselines = found.select(target, about.feature_set, "baseline")
+        hearing = baselines[baselines["model"].isin(HEARING)]
         shown = [*best, *(row for _, row in hearing.iterrows())]
         for number, row in enumerate(shown):
             scores = [show_score(row, name) for name in ("within_r", "spread", "slope", "bias")]
-            role = "ours" if row["kind"] == "model" else "reference"
+            role = "ours" if row["kind"] == "model" else "baseline"
             table.rows.append(Row(["" if number else target, row["model"], *scores], role))
     return table
 

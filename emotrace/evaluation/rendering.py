@@ -102,7 +102,7 @@ td.scored {{ padding-right: 0.2rem; }}
 td.interval {{ padding-left: 0.2rem; font-size: 0.85em; color: #666; text-align: right; }}
 tr.chosen td {{ background: #fff3cd; }}
 tr.chosen td:first-child {{ font-weight: bold; }}
-tr.reference td {{ background: #f4f4f4; color: #444; }}
+tr.baseline td {{ background: #f4f4f4; color: #444; }}
 tr.published td {{ color: #666; font-style: italic; padding-top: 0; }}
 tbody tr:hover td {{ background: #f2f5f8; }}
 .scroll {{ overflow-x: auto; }}
@@ -176,7 +176,7 @@ def _render_latex_table(table: Table, note: str) -> str:
 def _render_latex_rows(table: Table, kinds: Sequence[str]) -> Iterator[str]:
     above = table.rows[0].role
     for row in table.rows:
-        if (row.role == "reference") != (above == "reference"):
+        if (row.role == "baseline") != (above == "baseline"):
             yield r"\addlinespace"
         yield _render_latex_row(row, kinds)
         above = row.role

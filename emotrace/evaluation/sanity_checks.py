@@ -15,7 +15,7 @@ FEWEST_SONGS = 10
 """Songs on which such an R2 is no luck."""
 
 
-def refuse_leaks(metrics: pd.DataFrame) -> None:
+def check_for_leaks(metrics: pd.DataFrame) -> None:
     """Refuse scores that only a leak explains.
 
     Parameters
@@ -38,7 +38,7 @@ def refuse_leaks(metrics: pd.DataFrame) -> None:
             )
 
 
-def refuse_contradictions(metrics: pd.DataFrame) -> None:
+def check_consistency(metrics: pd.DataFrame) -> None:
     """Refuse rows whose MAE and R2 cannot both be true for the labels at hand.
 
     Parameters

@@ -24,10 +24,10 @@ from emotrace.splits.groups import find_unknown_artists
 from emotrace.splits.spelling import unify_spellings
 
 ANNOTATORS = "Annotators"
-"""The reference that knows what all listeners perceive on average."""
+"""The baseline that knows what all listeners perceive on average."""
 
 HEARING = ("Ridge", "SVR")
-"""References that models are compared with, because they hear the music too."""
+"""Baselines that models are compared with, because they hear the music too."""
 
 SHUFFLED = "shuffled"
 
@@ -46,16 +46,16 @@ class Summary:
 
     Parameters
     ----------
-    kind : {"model", "reference"}
+    kind : {"model", "baseline"}
     clips : pandas.DataFrame
         Of the average of the seeds' predictions; see
         `emotrace.evaluation.metrics.summarise_clips`.
     seeds : list of pandas.DataFrame
-        Of each seed alone; none for a reference, which has no seed.
+        Of each seed alone; none for a baseline, which has no seed.
     shuffled : pandas.DataFrame, optional
         Of the average of what the seeds predict with shuffled attention.
     validation : mapping of str to float
-        See `emotrace.evaluation.validation.read_validation`; empty for a reference.
+        See `emotrace.evaluation.validation.read_validation`; empty for a baseline.
     """
 
     kind: str
@@ -93,29 +93,29 @@ def summarise_runs(
     return summaries
 
 
-def summarise_references(
+def summarise_baselines(
     tables: Mapping[str, Path], annotations: pd.DataFrame, n_annotators: int | None
 ) -> dict[Key, Summary]:
-    """Sum up what every reference predicted.
+    """Sum up what every baseline predicted.
 
     Parameters
     ----------
     tables : mapping of str to Path
-        Feature set to what `emotrace.evaluation.baselines.predict_references` returned.
+        Feature set to what `emotrace.evaluation.baselines.predict_baselines` returned.
     annotations : pandas.DataFrame
         The corpus's annotations.
     n_annotators : int, optional
-        Per clip; where it is known, the annotators' disagreement becomes a reference.
+        Per clip; where it is known, the annotators' disagreement becomes a baseline.
     """
     summaries = {}
     for feature_set, table in tables.items():
         frames = _add_truth(read_table(table), annotations)
-        for (target, name), part in frames.groupby(["target", "reference"], sort=False):
+        for (target, name), part in frames.groupby(["target", "baseline"], sort=False):
             clips = summarise_clips(part)
-            summaries[Key(target, feature_set, name)] = Summary("reference", clips)
+            summaries[Key(target, feature_set, name)] = Summary("baseline", clips)
             if name == "Mean" and n_annotators and part["std"].notna().all():
                 clips = summarise_disagreement(part, n_annotators)
-                summaries[Key(target, feature_set, ANNOTATORS)] = Summary("reference", clips)
+                summaries[Key(target, feature_set, ANNOTATORS)] = Summary("baseline", clips)
     return summaries
 
 
@@ -127,7 +127,7 @@ def score_runs(
     protocol: str,
     n_samples: int,
 ) -> pd.DataFrame:
-    """Score every model and reference.
+    """Score every model and baseline.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
         clips,
         protocol=protocol["name"],
         n_folds=protocol["folds"],
-        validation_share=protocol["validation_share"],
+        validation_fraction=protocol["validation_fraction"],
         seed=0,
     )
     heard = find_known(clips, folds).map({True: "heard", False: "unheard"})

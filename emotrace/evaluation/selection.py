@@ -30,7 +30,7 @@ from emotrace.evaluation.table import (
 )
 from emotrace.evaluation.validation import choose_best, has_validation_r2
 
-REFERENCES = {
+BASELINES = {
     "Mean": "Mean label",
     "ArtistMean": "Artist mean",
     "Ramp": "Ramp in time",
@@ -39,7 +39,7 @@ REFERENCES = {
     "OracleMean": "Clip mean (oracle)",
     "Annotators": "Annotators (ceiling)",
 }
-"""How tables name the references, in their order."""
+"""How tables name the baselines, in their order."""
 
 
 def build_selection_table(found: Evaluation, target: str, about: Circumstances) -> Table:
@@ -68,9 +68,9 @@ def build_selection_table(found: Evaluation, target: str, about: Circumstances) 
     if (target, about.feature_set) in WENINGER:
         published, names = WENINGER[target, about.feature_set], ["Weninger et al."]
         table.rows.extend(_show_published(published, rows.iloc[0], about, names, ["", ""]))
-    for name, row in _list_references(found, target, about.feature_set):
+    for name, row in _list_baselines(found, target, about.feature_set):
         mark = f" ({standing[row['model']]})" if standing.get(row["model"]) else ""
-        table.rows.append(Row([name + mark, *show_scores(row), "", ""], "reference"))
+        table.rows.append(Row([name + mark, *show_scores(row), "", ""], "baseline"))
     return table
 
 
@@ -99,8 +99,8 @@ def build_best_table(found: Evaluation, about: Circumstances) -> Table:
             if published is not None:
                 names = ["", "published", _name_sizes(published.model)]
                 table.rows.extend(_show_published(published, row, about, names))
-        for name, row in _list_references(found, target, about.feature_set):
-            table.rows.append(Row(["", name, "", *show_scores(row)], "reference"))
+        for name, row in _list_baselines(found, target, about.feature_set):
+            table.rows.append(Row(["", name, "", *show_scores(row)], "baseline"))
     return table
 
 
@@ -124,8 +124,8 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
         if published is not None:
             names = ["published", "", published.model]
             table.rows.extend(_show_published(published, best, about, names))
-        for name, row in _list_references(found, target, feature_set):
-            shown = Row(["", "", name, *show_scores(row)], "reference")
+        for name, row in _list_baselines(found, target, feature_set):
+            shown = Row(["", "", name, *show_scores(row)], "baseline")
             if row["model"] in HEARING:
                 table.rows.append(shown)
             elif feature_set == about.feature_set:
@@ -155,11 +155,11 @@ def _find_standing(comparisons: pd.DataFrame) -> dict[str, str]:
     return standing
 
 
-def _list_references(
+def _list_baselines(
     found: Evaluation, target: str, feature_set: str
 ) -> list[tuple[str, pd.Series]]:
-    rows = found.select(target, feature_set, "reference").set_index("model", drop=False)
-    return [(name, rows.loc[key]) for key, name in REFERENCES.items() if key in rows.index]
+    rows = found.select(target, feature_set, "baseline").set_index("model", drop=False)
+    return [(name, rows.loc[key]) for key, name in BASELINES.items() if key in rows.index]
 
 
 def _show_published(

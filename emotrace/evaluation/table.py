@@ -44,9 +44,9 @@ class Row:
     ----------
     cells : list of Cell
         As many as the table has columns; "" where there is nothing to say.
-    role : {"ours", "chosen", "published", "reference"}
+    role : {"ours", "chosen", "published", "baseline"}
         ``chosen`` is set off from the other models; ``published`` rows belong to
-        the row above them; ``reference`` rows are set apart from the models.
+        the row above them; ``baseline`` rows are set apart from the models.
     """
 
     cells: list[Cell]
@@ -60,7 +60,7 @@ class Table:
     Parameters
     ----------
     label : str
-        Short name, for references.
+        Short name, for baselines.
     caption : str
     header : list of str
         ``R2`` and ``tau`` are typeset by the renderer.
@@ -140,7 +140,7 @@ class Evaluation:
     groups: pd.DataFrame
 
     def select(self, target: str, feature_set: str, kind: str) -> pd.DataFrame:
-        """Return the scores of the models or the references of a target and feature set."""
+        """Return the scores of the models or the baselines of a target and feature set."""
         rows = self.metrics
         wanted = (rows["target"] == target) & (rows["feature_set"] == feature_set)
         return rows[wanted & (rows["kind"] == kind)]

@@ -77,7 +77,7 @@ def write_note(found: Evaluation, about: Circumstances) -> str:
         )
     ceiling = (found.metrics["model"] == ANNOTATORS).any()
     sentences.append(
-        "References: without audio, the mean label of the training clips, the artist's mean drawn "
+        "Baselines: without audio, the mean label of the training clips, the artist's mean drawn "
         "to the genre's, a ramp in time; ridge and support-vector regression of clip means; each "
         "clip's true mean"
         + ("; what the annotators' disagreement leaves to predict." if ceiling else ".")

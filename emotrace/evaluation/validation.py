@@ -33,7 +33,7 @@ def read_validation(history_path: Path) -> dict[str, dict[str, float]]:
 def choose_best(rows: pd.DataFrame) -> pd.Series:
     """Choose the row with the highest ``validation_r2``, never looking at the tested clips.
 
-    Where no row has one, the lowest ``validation_loss`` decides. References have neither,
+    Where no row has one, the lowest ``validation_loss`` decides. Baselines have neither,
     and are never chosen.
     """
     if has_validation_r2(rows):

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from emotrace.audio.frames import FrameGrid
-from emotrace.corpora.exclusion import read_excluded, refuse_excess, tabulate_excluded
+from emotrace.corpora.exclusion import check_excess, read_excluded, tabulate_excluded
 from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.compilation import compile_functions
 from emotrace.features.store import FeatureStore
@@ -114,7 +114,7 @@ def extract_table(
         if (entry := kept.locate(request)) in reasons
     ]
     if excluded:
-        refuse_excess(list_excluded(excluded), len(requests), max_excluded)
+        check_excess(list_excluded(excluded), len(requests), max_excluded)
     requests = [request for request in requests if kept.locate(request) not in reasons]
     repaired: list[Request] = []
     digest = write_table(
@@ -234,7 +234,7 @@ def _compute(
             request = omission.request
             logger.warning("left out %s (%s): %s", request.clip_id, request.path, omission.reason)
             omitted.append(omission)
-            refuse_excess(list_excluded(omitted), n_clips, max_excluded)
+            check_excess(list_excluded(omitted), n_clips, max_excluded)
     return omitted
 
 
@@ -251,7 +251,7 @@ def _extract_into_store(
     try:
         clip = extract_clip(request)
     except UncomputableError as error:
-        kept.refuse_other_makers()  # Else what other code cannot compute would be left out.
+        kept.check_makers()  # Else what other code cannot compute would be left out.
         return Omission(request, str(error))
     kept.write(request, clip)
     return None

@@ -90,5 +90,5 @@ def _list_tensors() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _list_trained(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    # The optimiser left two moments of each.
+    # The optimizer left two moments of each.
     yield from ((f"{name}{kind}", shape) for kind in ("", "/Adam", "/Adam_1"))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from emotrace.features.clip import ClipFrames, Request
 from emotrace.features.identity import list_code
 from emotrace.reruns.checksums import DamagedError, open_table, seal_table
-from emotrace.reruns.code import refuse_changed_code, refuse_other_versions
+from emotrace.reruns.code import check_code, check_versions
 from emotrace.reruns.store import digest_identity, write_file
 
 
@@ -40,7 +40,7 @@ class FeatureStore:
         name = f"{request.sha256}_{request.offset_s:.6f}.parquet"
         return self.folder / request.sha256[:2] / name
 
-    def refuse_other_makers(self) -> None:
+    def check_makers(self) -> None:
         """Refuse what this process computes if its code or a library is not the identity's.
 
         Raises
@@ -48,8 +48,8 @@ class FeatureStore:
         EmotraceError
             Saying what differs.
         """
-        refuse_changed_code(self.code, self.feature_set, *list_code(self.feature_set))
-        refuse_other_versions(self.feature_set, *self.libraries)
+        check_code(self.code, self.feature_set, *list_code(self.feature_set))
+        check_versions(self.feature_set, *self.libraries)
 
     def write(self, request: Request, clip: ClipFrames) -> None:
         """Keep a clip's frames.
@@ -60,7 +60,7 @@ class FeatureStore:
             If the code or a library that computed them is not the identity's, or the
             store cannot be written to.
         """
-        self.refuse_other_makers()
+        self.check_makers()
         n_features = clip.values.shape[1]
         values = pa.FixedSizeListArray.from_arrays(pa.array(clip.values.ravel()), n_features)
         table = pa.table({"time_s": clip.times, "values": values})

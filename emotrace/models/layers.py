@@ -39,7 +39,7 @@ class LSTMStack(nn.Module):
 
     Input weights are Glorot-uniform, recurrent weights orthogonal, the forget
     bias is 1. Only one of torch's two bias vectors is trained, because the
-    optimiser would otherwise move their sum twice as fast as the paper's.
+    optimizer would otherwise move their sum twice as fast as the paper's.
 
     Parameters
     ----------

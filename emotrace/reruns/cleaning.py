@@ -18,14 +18,14 @@ from emotrace.runtime.errors import EmotraceError
 HEX16, SHA256, UNIQUE = r"[0-9a-f]{16}", r"[0-9a-f]{64}", r"[0-9a-f]{32}"
 
 FOLDERS = {
-    "examinations": (HEX16, r"[0-9a-f]{2}"),
+    "inspections": (HEX16, r"[0-9a-f]{2}"),
     "features": (r"\w+", HEX16, r"[0-9a-f]{2}"),
     "fits": (r"\w+", r"\w+"),
 }
 """For each kind of entry, the names of the folders in which it lies."""
 
 FILES = {
-    "examinations": rf"{SHA256}\.json",
+    "inspections": rf"{SHA256}\.json",
     "features": rf"{SHA256}_-?\d+\.\d{{6}}\.parquet",
     "fits": rf"\.{HEX16}\.checkpoint",
 }
@@ -204,7 +204,7 @@ def _refuse_unclaimed(store: Store, products: Collection[str]) -> None:
             f"{store.root}: it is not known which entries {', '.join(unknown)} in {store.user} "
             "are made of",
             hint="if the folder was moved or copied, put them together anew, from what the store "
-            "has: add --forcerun examine_audio extract_features train_model to the usual command",
+            "has: add --forcerun inspect_audio extract_features train_model to the usual command",
         )
 
 
@@ -255,7 +255,7 @@ def _refuse_unreadable(path: Path, reason: str | None) -> EmotraceError:
     return EmotraceError(
         f"{path}: cannot be read ({reason}), so it is not known what its owner uses",
         hint="let the owner of the store clean it; a claim that is damaged is written again by "
-        "--forcerun examine_audio extract_features train_model in the folder that made it, or "
+        "--forcerun inspect_audio extract_features train_model in the folder that made it, or "
         "remove it if that folder is gone",
     )
 

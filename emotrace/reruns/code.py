@@ -65,7 +65,7 @@ def digest_code(*files: str) -> str:
 
 
 @cache
-def refuse_changed_code(planned: str, what: str, *files: str) -> None:
+def check_code(planned: str, what: str, *files: str) -> None:
     """Stop a process whose code is no longer what it was when the run was planned.
 
     Else what it made would be kept as the work of the code that was planned. Ask
@@ -95,7 +95,7 @@ def refuse_changed_code(planned: str, what: str, *files: str) -> None:
 
 
 @cache
-def refuse_other_versions(what: str, *planned: tuple[str, str]) -> None:
+def check_versions(what: str, *planned: tuple[str, str]) -> None:
     """Stop a process that runs with other libraries than the job that started it.
 
     Workers on other machines may; what they made would be kept as the work of the

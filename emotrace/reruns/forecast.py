@@ -40,14 +40,14 @@ OTHER_REASONS = {
         "Updated input files": "the features or the corpus have changed",
         "Input files updated by another job": "the corpus changes",
     },
-    "evaluate_models": {"Input files updated by another job": "models or references change"},
+    "evaluate_models": {"Input files updated by another job": "models or baselines change"},
 }
 """What some mean for a rule."""
 
 NAMES = {
     "synthesise_demo": "demo music",
     "download_emomusic": "emoMusic",
-    "examine_audio": "audio files",
+    "inspect_audio": "audio files",
     "build_corpus": "corpus",
     "evaluate_models": "scores",
     "build_tables": "tables",
@@ -98,7 +98,7 @@ class Forecast:
 
     def describe(self) -> list[str]:
         """Say what a run would do and why, one line for each thing; no line if nothing."""
-        corpus = ("synthesise_demo", "download_emomusic", "examine_audio", "build_corpus")
+        corpus = ("synthesise_demo", "download_emomusic", "inspect_audio", "build_corpus")
         lines = [f"{NAMES[job.rule]}: {self._describe_files(job)}" for job in self._find(*corpus)]
         lines += [self._describe_extraction(job) for job in self._find("extract_features")]
         lines += _group(self._describe_training())
@@ -112,12 +112,12 @@ class Forecast:
     @cached_property
     def _changes(self) -> Changes:
         corpus = self.plan["corpus"]
-        if not self._find("examine_audio") or is_made_by_workflow(corpus):
+        if not self._find("inspect_audio") or is_made_by_workflow(corpus):
             return Changes([], [], [])
         return find_changes(corpus)
 
     def _describe_files(self, job: PlannedJob) -> str:
-        if job.rule != "examine_audio" or not FILES.exists():
+        if job.rule != "inspect_audio" or not FILES.exists():
             return job.why
         changes = self._changes
         counts = (

@@ -2,7 +2,7 @@
 
 A store is a folder that several runs, users and machines may share::
 
-    examinations/IDENTITY/SH/SHA256.json            what an audio file turned out to be
+    inspections/IDENTITY/SH/SHA256.json            what an audio file turned out to be
     features/FEATURE_SET/IDENTITY/SH/SHA256_OFFSET.parquet     one clip's frames
     fits/FEATURE_SET/MODEL/KEY/                     one fitted model and what it predicts
     claims/FOLDER/                                  which entries a working folder uses

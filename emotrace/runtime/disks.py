@@ -45,7 +45,7 @@ def explain_refusal(error: OSError, *written: str | Path) -> EmotraceError | Non
     return None
 
 
-def refuse_unwritable_folder() -> None:
+def check_working_folder() -> None:
     """Refuse a working folder, or one for temporary files, where Snakemake ends in a traceback.
 
     Raises
@@ -85,7 +85,7 @@ def _find_temporary_folder() -> Path:
         return Path.cwd()
 
 
-def refuse_unusable_store(store: str) -> None:
+def check_store_folder(store: str) -> None:
     """Refuse a store that neither is a folder nor can become one.
 
     Parameters

@@ -107,7 +107,7 @@ class Workers:
         import dask
         from distributed import Client
 
-        refuse_open_scheduler(self.cluster, network_is_trusted=self.network_is_trusted)
+        check_scheduler(self.cluster, network_is_trusted=self.network_is_trusted)
         # What goes wrong arrives as an exception; Dask's own lines would drown it.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         # Dask puts its scratch folder on sys.path, so it must not be one that others can write to.
@@ -201,7 +201,7 @@ def _try_submitting(script: str) -> None:
         ) from None
 
 
-def refuse_open_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
+def check_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
     """Refuse a scheduler that asks for no certificates, unless its network is trusted.
 
     Parameters

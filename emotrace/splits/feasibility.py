@@ -20,7 +20,7 @@ def name_artist(artist: str, clip_id: str) -> str:
     return fold_spelling(artist) or UNKNOWN + clip_id
 
 
-def refuse_impossible(
+def check_feasibility(
     protocol: str,
     n_folds: int,
     *,
@@ -50,7 +50,7 @@ def refuse_impossible(
     if protocol == "official":
         _refuse_missing_split(splits)
         pairs = zip(artists, splits, strict=True)
-        refuse_single_artist([artist for artist, split in pairs if split == SPLITS[0]])
+        check_artists([artist for artist, split in pairs if split == SPLITS[0]])
     elif protocol == "artist":
         _refuse_unknown_artists(artists)
         _refuse_many_folds(n_folds, len(set(artists)), "artists")
@@ -59,7 +59,7 @@ def refuse_impossible(
         _refuse_many_folds(n_folds, n_recordings, f"clips{same}")
 
 
-def refuse_single_artist(artists: Sequence[str]) -> None:
+def check_artists(artists: Sequence[str]) -> None:
     """Refuse training clips of which no artist can be kept apart to stop the training.
 
     Parameters

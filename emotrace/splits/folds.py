@@ -1,4 +1,4 @@
-"""Which clips a model is fitted on, stopped by, and tested on."""
+"""Which clips a model is trained on, stopped by, and tested on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from emotrace import TARGETS
 from emotrace.runtime.errors import EmotraceError
-from emotrace.splits.feasibility import refuse_impossible, refuse_single_artist
+from emotrace.splits.feasibility import check_artists, check_feasibility
 from emotrace.splits.groups import (
     find_tested_twins,
     find_unknown_artists,
@@ -34,13 +34,13 @@ class Fold:
     """
 
     number: int
-    fit: tuple[str, ...]
+    training: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
 
 
 def make_folds(
-    clips: pd.DataFrame, *, protocol: str, n_folds: int, validation_share: float, seed: int
+    clips: pd.DataFrame, *, protocol: str, n_folds: int, validation_fraction: float, seed: int
 ) -> list[Fold]:
     """Divide the clips as a protocol demands, equal audio always on one side.
 
@@ -55,7 +55,7 @@ def make_folds(
         `n_folds` random folds; the tested fold also stops the training.
     n_folds : int
         Not used by ``official``.
-    validation_share : float
+    validation_fraction : float
         Share of the training clips, artist-disjoint from the rest, that stops the
         training and selects models. Not used by ``paper``.
     seed : int
@@ -72,7 +72,7 @@ def make_folds(
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     recordings = number_recordings(clips)
-    refuse_impossible(
+    check_feasibility(
         protocol,
         n_folds,
         artists=list(name_artists(clips)),
@@ -95,11 +95,11 @@ def make_folds(
             validation = test
         else:
             generator = np.random.default_rng([PARTITION_SEED, seed, number])
-            validation = _draw_artists(artists, training, validation_share, generator)
-        fit = np.setdiff1d(training, validation)
-        parts = (tuple(clips["clip_id"].iloc[part]) for part in (fit, validation, test))
+            validation = _draw_artists(artists, training, validation_fraction, generator)
+        rest = np.setdiff1d(training, validation)
+        parts = (tuple(clips["clip_id"].iloc[part]) for part in (rest, validation, test))
         folds.append(Fold(number, *parts))
-    refuse_overlaps(clips, folds, protocol)
+    check_overlaps(clips, folds, protocol)
     return folds
 
 
@@ -119,13 +119,13 @@ def find_known(clips: pd.DataFrame, folds: Sequence[Fold]) -> pd.Series:
     artists = pd.Series(name_artists(clips), index=clips["clip_id"].to_numpy())
     known = {}
     for fold in folds:
-        learnt = {*fold.fit, *fold.validation} - {*fold.test}
+        learnt = {*fold.training, *fold.validation} - {*fold.test}
         heard = set(artists[sorted(learnt)])
         known |= {clip_id: artists[clip_id] in heard for clip_id in fold.test}
     return pd.Series(known, dtype=bool)
 
 
-def refuse_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -> None:
+def check_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -> None:
     """Refuse folds that test what they learn from, or are stopped by it.
 
     Parameters
@@ -145,17 +145,17 @@ def refuse_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -
     recordings = dict(zip(clips["clip_id"], number_recordings(clips), strict=True))
     artists = dict(zip(clips["clip_id"], name_artists(clips), strict=True))
     for fold in folds:
-        fit, test = ("fitted on", fold.fit), ("tested on", fold.test)
+        train, test = ("trained on", fold.training), ("tested on", fold.test)
         stop = ("stopped by", fold.validation)
-        pairs = [(fit, stop), (fit, test)] + ([] if protocol == "paper" else [(stop, test)])
-        by_artist = {"official": [(fit, stop)], "artist": pairs, "paper": []}
+        pairs = [(train, stop), (train, test)] + ([] if protocol == "paper" else [(stop, test)])
+        by_artist = {"official": [(train, stop)], "artist": pairs, "paper": []}
         for one, other in pairs:
             _refuse_shared(fold, recordings, "has the same audio", one, other)
         for one, other in by_artist[protocol]:
             _refuse_shared(fold, artists, "is by the same artist", one, other)
 
 
-def refuse_constant_labels(folds: Sequence[Fold], annotations: pd.DataFrame) -> None:
+def check_labels_vary(folds: Sequence[Fold], annotations: pd.DataFrame) -> None:
     """Refuse folds in which a target never varies where it is learnt, or where it is scored.
 
     Scores are pooled over all folds, so a single fold may test labels that do not vary.
@@ -174,7 +174,7 @@ def refuse_constant_labels(folds: Sequence[Fold], annotations: pd.DataFrame) -> 
     extremes = annotations.groupby("clip_id")[list(TARGETS)].agg(["min", "max"])
     parts = {"tested clips": {clip_id for fold in folds for clip_id in fold.test}}
     for fold in folds:
-        learnt = {*fold.fit, *fold.validation} - {*fold.test}
+        learnt = {*fold.training, *fold.validation} - {*fold.test}
         parts[f"training clips of fold {fold.number}"] = learnt
     for what, clip_ids in parts.items():
         found = extremes.loc[sorted(clip_ids)]
@@ -277,7 +277,7 @@ def _draw_artists(
 ) -> np.ndarray:
     """Draw whole artists until they own at least `share` of the candidates."""
     groups = artists[candidates].astype(str)
-    refuse_single_artist(list(groups))
+    check_artists(list(groups))
     names, counts = np.unique(groups, return_counts=True)
     n_clips = dict(zip(names, counts, strict=True))
     names = generator.permutation(names)

@@ -23,7 +23,7 @@ MOST_SHOWN = 5
 """Labels that an error names."""
 
 
-def refuse_unknown_splits(table: TextTable) -> None:
+def check_split_labels(table: TextTable) -> None:
     """Refuse a table whose column ``split`` holds anything else than `SPLITS` and "".
 
     Clips with such a label would be neither trained on nor tested.

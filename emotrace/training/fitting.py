@@ -198,14 +198,14 @@ def _predict_batches(
 class _Stopper:
     """Early stopping as in Keras: too small an improvement for too many epochs."""
 
-    def __init__(self, patience: int, min_improvement: float) -> None:
+    def __init__(self, patience: int, min_delta: float) -> None:
         self.patience = patience
-        self.min_improvement = min_improvement
+        self.min_delta = min_delta
         self.lowest = math.inf
         self.waited = 0
 
     def is_over(self, loss: float) -> bool:
-        if loss < self.lowest - self.min_improvement:
+        if loss < self.lowest - self.min_delta:
             self.lowest = loss
             self.waited = 0
         else:
@@ -230,9 +230,9 @@ class _Training:
             feedback=settings["feedback"],
         ).to(self.device)
         self.fitted = Fitted(model)
-        self.optimiser = _build_optimiser(model, settings)
+        self.optimizer = _build_optimizer(model, settings)
         self.order = torch.Generator().manual_seed(seed)
-        self.stopper = _Stopper(settings["patience"], settings["min_improvement"])
+        self.stopper = _Stopper(settings["patience"], settings["min_delta"])
         self.best_weights: dict[str, Tensor] = {}
         self.is_over = False
 
@@ -240,7 +240,7 @@ class _Training:
         model, history = self.fitted.model, self.fitted.history
         epoch = len(history) + 1
         batch_size = self.settings["batch_size"]
-        fit_loss = _run_epoch(model, fit, self.optimiser, batch_size, self.order, self.n_pieces)
+        fit_loss = _run_epoch(model, fit, self.optimizer, batch_size, self.order, self.n_pieces)
         predictions = _predict_frames(model, validation, self.n_pieces)
         loss, r2 = _score(predictions, validation)
         for name, value in (("the training loss", fit_loss), ("the validation loss", loss)):
@@ -257,7 +257,7 @@ class _Training:
         return {
             "weights": self.fitted.model.state_dict(),
             "best_weights": self.best_weights,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "history": self.fitted.history,
             "stopper": [self.stopper.lowest, self.stopper.waited],
             "order": self.order.get_state(),
@@ -269,7 +269,7 @@ class _Training:
     def restore(self, state: Mapping[str, Any]) -> None:
         self.fitted.model.load_state_dict(state["weights"])
         self.best_weights = state["best_weights"]
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.fitted.history = state["history"]
         self.stopper.lowest, self.stopper.waited = state["stopper"]
         self.order.set_state(state["order"].cpu())
@@ -279,10 +279,10 @@ class _Training:
         self.is_over = state["is_over"]
 
 
-def _build_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+def _build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     rate, decay = settings["learning_rate"], settings["weight_decay"]
-    if settings["optimiser"] == "rmsprop":
+    if settings["optimizer"] == "rmsprop":
         # TensorFlow 1.14's constants, which are not torch's.
         return torch.optim.RMSprop(trained, lr=rate, weight_decay=decay, alpha=0.9, eps=1e-7)
     return torch.optim.AdamW(trained, lr=rate, weight_decay=decay)
@@ -291,7 +291,7 @@ def _build_optimiser(model: nn.Module, settings: Mapping[str, Any]) -> torch.opt
 def _run_epoch(
     model: nn.Module,
     part: Part,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     batch_size: int,
     generator: torch.Generator,
     n_pieces: int,
@@ -301,7 +301,7 @@ def _run_epoch(
     order = torch.randperm(len(part.features), generator=generator).to(part.features.device)
     for batch in order.split(batch_size):
         batch_frames = int(part.valid[batch].sum())
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         for rows in batch.split(math.ceil(batch_size / n_pieces)):
             valid = part.valid[rows]
             predictions, _ = model(part.features[rows], valid)
@@ -310,7 +310,7 @@ def _run_epoch(
             # Weighed by their frames, the pieces' gradients add up to that of the batch.
             (loss * (n_frames / batch_frames)).backward()
             total += loss.item() * n_frames
-        optimiser.step()
+        optimizer.step()
         frames += batch_frames
     return total / frames
 

@@ -130,7 +130,7 @@ def prepare_fold(
     device : torch.device
         Where the tensors go.
     """
-    rows = [sequences.find_clips(clips) for clips in (fold.fit, fold.validation, fold.test)]
+    rows = [sequences.find_clips(clips) for clips in (fold.training, fold.validation, fold.test)]
     normalisation = _learn_normalisation(sequences, rows[0], settings)
     shared = [
         (

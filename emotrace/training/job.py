@@ -19,7 +19,7 @@ import torch
 
 from emotrace import TARGETS
 from emotrace.reruns.checksums import seal_table
-from emotrace.reruns.code import digest_tables, refuse_changed_code
+from emotrace.reruns.code import check_code, digest_tables
 from emotrace.reruns.store import Store, remove_entry
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import Fold, make_folds
@@ -154,7 +154,7 @@ def _list_folds(
             clips,
             protocol=protocol["name"],
             n_folds=protocol["folds"],
-            validation_share=protocol["validation_share"],
+            validation_fraction=protocol["validation_fraction"],
             seed=seed,
         )
         for fold in folds:
@@ -199,7 +199,7 @@ def _make_fits(
                 f"{model}: the GPU has too little memory ({error})",
                 hint="lower training.batch_size or gpu_slots in the config, or take a larger GPU",
             ) from None
-        refuse_changed_code(identity["code"], model, *list_code(model))
+        check_code(identity["code"], model, *list_code(model))
         write_fit(planned.entry, fit)
         checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)

@@ -52,7 +52,7 @@ class FitStore:
         validation part.
         """
         parts = {
-            "fit": [(clip_id, *self.clips[clip_id, target]) for clip_id in fold.fit],
+            "training": [(clip_id, *self.clips[clip_id, target]) for clip_id in fold.training],
             "validation": [(clip_id, *self.clips[clip_id, target]) for clip_id in fold.validation],
             "test": [(clip_id, self.clips[clip_id, target][0]) for clip_id in fold.test],
             # Dropout draws numbers for padding too, so the longest clip of all counts.

@@ -9,20 +9,20 @@ from sklearn.metrics import r2_score
 
 from emotrace import TARGETS
 from emotrace.evaluation.baselines import (
-    REFERENCES,
+    BASELINES,
     Problem,
+    check_shuffled_labels,
     pool_features,
+    predict_baselines,
     predict_ramp,
-    predict_references,
     predict_ridge,
     predict_svr,
-    refuse_learnt_luck,
 )
 from emotrace.runtime.errors import EmotraceError
 from emotrace.training.sequences import Sequences
 
 N_CLIPS, N_FEATURES = 60, 5
-PROTOCOL = {"name": "official", "folds": 3, "validation_share": 0.3}
+PROTOCOL = {"name": "official", "folds": 3, "validation_fraction": 0.3}
 GENRES = ("Folk", "Jazz", "Rock")
 
 
@@ -59,11 +59,11 @@ def make_corpus() -> tuple[Sequences, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def predictions() -> pd.DataFrame:
-    return predict_references(*make_corpus(), protocol=PROTOCOL)
+    return predict_baselines(*make_corpus(), protocol=PROTOCOL)
 
 
-def take(predictions: pd.DataFrame, reference: str, target: str) -> pd.DataFrame:
-    rows = (predictions["reference"] == reference) & (predictions["target"] == target)
+def take(predictions: pd.DataFrame, baseline: str, target: str) -> pd.DataFrame:
+    rows = (predictions["baseline"] == baseline) & (predictions["target"] == target)
     return predictions[rows].sort_values(["clip_id", "time_s"])
 
 
@@ -82,16 +82,16 @@ def spread_out() -> pd.DataFrame:
 def test_every_tested_frame_is_predicted_once_by_each(predictions: pd.DataFrame) -> None:
     frames = spread_out()
     tested = frames[frames["split"] == "evaluation"]
-    for reference in REFERENCES:
+    for baseline in BASELINES:
         for target in TARGETS:
-            part = take(predictions, reference, target)
+            part = take(predictions, baseline, target)
             assert part["clip_id"].tolist() == tested["clip_id"].tolist()
             np.testing.assert_allclose(part["time_s"], tested["time_s"])
             assert part["prediction"].notna().all()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_references_without_audio_are_what_they_say(predictions: pd.DataFrame, target: str) -> None:
+def test_baselines_without_audio_are_what_they_say(predictions: pd.DataFrame, target: str) -> None:
     frames = spread_out()
     training = frames[frames["split"] == "development"]
     tested = frames[frames["split"] == "evaluation"]
@@ -138,8 +138,8 @@ def test_artist_mean_lies_between_the_genre_and_the_artist(
 def test_regressions_learn_a_linear_rule(predictions: pd.DataFrame, target: str) -> None:
     frames = spread_out()
     truth = frames.loc[frames["split"] == "evaluation", target]
-    for reference, at_least in (("Ridge", 0.9), ("SVR", 0.5)):
-        assert r2_score(truth, take(predictions, reference, target)["prediction"]) > at_least
+    for baseline, at_least in (("Ridge", 0.9), ("SVR", 0.5)):
+        assert r2_score(truth, take(predictions, baseline, target)["prediction"]) > at_least
 
 
 def make_problem(**changes: object) -> Problem:
@@ -160,13 +160,13 @@ def make_problem(**changes: object) -> Problem:
 
 
 def test_labels_dealt_anew_are_learnt_only_where_the_tested_clips_were_learnt_from() -> None:
-    refuse_learnt_luck(make_problem(), "fold 0")
+    check_shuffled_labels(make_problem(), "fold 0")
     # So many values that clips are told apart, as with openSMILE's.
     told_apart = np.random.default_rng(0).normal(0, 1, (N_CLIPS, 400)).astype(np.float32)
-    refuse_learnt_luck(make_problem(pooled=told_apart), "fold 0")
+    check_shuffled_labels(make_problem(pooled=told_apart), "fold 0")
     everything = np.arange(N_CLIPS)
     with pytest.raises(EmotraceError, match=r"fold 3: labels that were dealt .*\nhint: "):
-        refuse_learnt_luck(make_problem(pooled=told_apart, train=everything), "fold 3")
+        check_shuffled_labels(make_problem(pooled=told_apart, train=everything), "fold 3")
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_tested_labels_reach_only_the_oracle(predictions: pd.DataFrame) -> None:
     sequences, clips = make_corpus()
     tested = (clips["split"] == "evaluation").to_numpy()
     sequences.labels[tested] = -sequences.labels[tested] + 0.3
-    again = predict_references(sequences, clips, protocol=PROTOCOL)
-    for reference in REFERENCES:
+    again = predict_baselines(sequences, clips, protocol=PROTOCOL)
+    for baseline in BASELINES:
         for target in TARGETS:
-            same = take(again, reference, target)["prediction"].equals(
-                take(predictions, reference, target)["prediction"]
+            same = take(again, baseline, target)["prediction"].equals(
+                take(predictions, baseline, target)["prediction"]
             )
-            assert same is (reference != "OracleMean")
+            assert same is (baseline != "OracleMean")
 
 
 def test_pooled_features_are_mean_and_deviation_of_the_frames_that_are_there() -> None:

@@ -12,9 +12,9 @@ def main() -> None:
     import pandas as pd
 
     from emotrace.corpora.files import digest_audio, digest_findings, read_files
-    from emotrace.corpora.inspection import Examination
+    from emotrace.corpora.inspection import Inspection
     from emotrace.corpora.listing import list_files
-    from emotrace.corpora.store import ExaminationStore
+    from emotrace.corpora.store import InspectionStore
     from emotrace.reruns.store import open_store
     from emotrace.runtime.errors import EmotraceError
     from emotrace.runtime.parallel import KILLED, map_clips
@@ -28,11 +28,11 @@ def main() -> None:
             hint="look whether the block corpus of the config names the right files",
         )
     store = open_store(config["store"])
-    kept = ExaminationStore(store.root)
-    examined = map_clips(
-        kept.examine_audio,
+    kept = InspectionStore(store.root)
+    inspected = map_clips(
+        kept.inspect_audio,
         list(map(os.path.abspath, listed["path"])),
-        label="examined",
+        label="inspected",
         workers=Workers(
             snakemake.threads,
             resources.mem_mb,
@@ -40,9 +40,9 @@ def main() -> None:
             resources.runtime,
             config["dask_network_is_trusted"],
         ),
-        if_killed=lambda path: Examination(KILLED),
+        if_killed=lambda path: Inspection(KILLED),
     )
-    files = pd.concat([listed, pd.DataFrame(examined)], axis=1)
+    files = pd.concat([listed, pd.DataFrame(inspected)], axis=1)
     store.claim(Path(output.files), (kept.locate(sha256) for sha256 in files["sha256"] if sha256))
     files.to_csv(output.files, index=False)
     Path(output.listing).write_text(f"{snakemake.params.listing}\n", encoding="utf-8")

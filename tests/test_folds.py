@@ -15,11 +15,11 @@ from emotrace.evaluation.scores import divide_songs
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import (
     Fold,
+    check_labels_vary,
+    check_overlaps,
     describe_division,
     find_known,
     make_folds,
-    refuse_constant_labels,
-    refuse_overlaps,
 )
 from emotrace.splits.groups import describe_twins, name_artists
 
@@ -50,7 +50,7 @@ def describe(artists: object, splits: object = "", clip_ids: object = None) -> p
 
 
 def divide(clips: pd.DataFrame, protocol: str, seed: int = 1, n_folds: int = N_FOLDS) -> list[Fold]:
-    return make_folds(clips, protocol=protocol, n_folds=n_folds, validation_share=0.2, seed=seed)
+    return make_folds(clips, protocol=protocol, n_folds=n_folds, validation_fraction=0.2, seed=seed)
 
 
 def find_artists(clips: pd.DataFrame, clip_ids: tuple[str, ...]) -> set[str]:
@@ -64,7 +64,9 @@ def test_every_fold_uses_every_clip_once(protocol: str) -> None:
     clips = make_clips()
     for fold in divide(clips, protocol):
         parts = (
-            [fold.fit, fold.test] if protocol == "paper" else [fold.fit, fold.validation, fold.test]
+            [fold.training, fold.test]
+            if protocol == "paper"
+            else [fold.training, fold.validation, fold.test]
         )
         assert all(parts)
         assert sorted(sum(parts, ())) == sorted(clips["clip_id"])
@@ -87,7 +89,7 @@ def test_official_tests_the_evaluation_clips_and_ignores_clips_of_no_split() -> 
     (fold,) = divide(clips, "official")
     splits = clips.set_index("clip_id")["split"]
     assert set(fold.test) == set(splits.index[splits == "evaluation"])
-    assert set(fold.fit + fold.validation) == set(splits.index[splits == "development"])
+    assert set(fold.training + fold.validation) == set(splits.index[splits == "development"])
     assert "Clips of no split, which take no part: 2 of 60." in describe_division(clips, "official")
 
 
@@ -96,7 +98,7 @@ def test_official_tests_the_evaluation_clips_and_ignores_clips_of_no_split() -> 
 def test_no_artist_is_on_both_sides(protocol: str, seed: int) -> None:
     clips = make_clips()
     for fold in divide(clips, protocol, seed):
-        fit, validation = find_artists(clips, fold.fit), find_artists(clips, fold.validation)
+        fit, validation = find_artists(clips, fold.training), find_artists(clips, fold.validation)
         assert fit and validation and not fit & validation
         if protocol == "artist":
             assert not find_artists(clips, fold.test) & (fit | validation)
@@ -105,7 +107,7 @@ def test_no_artist_is_on_both_sides(protocol: str, seed: int) -> None:
 @pytest.mark.parametrize("protocol", ["official", "artist"])
 def test_validation_part_has_about_its_share(protocol: str) -> None:
     for fold in divide(make_clips(), protocol):
-        share = len(fold.validation) / len(fold.validation + fold.fit)
+        share = len(fold.validation) / len(fold.validation + fold.training)
         assert 0.2 <= share < 0.45  # the last artist drawn may be the most prolific
 
 
@@ -148,7 +150,7 @@ def test_folds_stay_what_they_were_before_audio_and_spelling_counted(
     protocol: str, expected: str
 ) -> None:
     folds = divide(make_clips(), protocol, n_folds=10)
-    drawn = [(fold.number, fold.fit, fold.validation, fold.test) for fold in folds]
+    drawn = [(fold.number, fold.training, fold.validation, fold.test) for fold in folds]
     assert hashlib.sha256(repr(drawn).encode()).hexdigest()[:16] == expected
 
 
@@ -187,7 +189,7 @@ def test_equal_audio_is_on_one_side_of_every_fold(protocol: str, seed: int) -> N
     )
     folds = divide(plant_twins(clips, *groups), protocol, seed)
     for fold in folds:
-        assert fold.fit and fold.validation and fold.test
+        assert fold.training and fold.validation and fold.test
         for twins in groups:
             assert not are_apart(twins, *list_parts(fold, protocol))
     if protocol != "official":
@@ -195,7 +197,7 @@ def test_equal_audio_is_on_one_side_of_every_fold(protocol: str, seed: int) -> N
 
 
 def list_parts(fold: Fold, protocol: str) -> list[tuple[str, ...]]:
-    return [fold.fit, fold.test] + ([] if protocol == "paper" else [fold.validation])
+    return [fold.training, fold.test] + ([] if protocol == "paper" else [fold.validation])
 
 
 def test_official_tests_all_evaluation_clips_and_learns_from_none_of_their_twins() -> None:
@@ -208,7 +210,7 @@ def test_official_tests_all_evaluation_clips_and_learns_from_none_of_their_twins
     clips = plant_twins(clips, twins)
     (fold,) = divide(clips, "official")
     assert sorted(fold.test) == sorted(evaluation)
-    assert sorted(fold.fit + fold.validation) == sorted(development[2:])
+    assert sorted(fold.training + fold.validation) == sorted(development[2:])
     names = (f"{clip_id} (" for clip_id in twins)
     (line,) = describe_twins(clips)
     assert line.startswith("the same audio: ") and all(name in line for name in names)
@@ -266,21 +268,41 @@ def test_impossible_division_names_the_config_key(
 @pytest.mark.parametrize(
     ("protocol", "changes", "message"),
     [
-        ("official", {"fit": ("a", "c")}, "fold 3: models are fitted on clip c and tested on it"),
+        (
+            "official",
+            {"training": ("a", "c")},
+            "fold 3: models are trained on clip c and tested on",
+        ),
         ("official", {"validation": ("d",)}, "fold 3: models are stopped by clip d and tested on"),
-        ("official", {"validation": ("a",)}, "fold 3: models are fitted on clip a and stopped by"),
-        ("paper", {"fit": ("a", "d")}, "fold 3: models are fitted on clip d"),
-        ("artist", {"fit": ("a", "e")}, "fitted on clip e and tested on clip c, which is by the"),
+        ("official", {"validation": ("a",)}, "fold 3: models are trained on clip a and stopped by"),
+        ("paper", {"training": ("a", "d")}, "fold 3: models are trained on clip d"),
+        (
+            "artist",
+            {"training": ("a", "e")},
+            "trained on clip e and tested on clip c, which is by",
+        ),
         ("artist", {"validation": ("e",)}, "stopped by clip e and tested on clip c, which is by"),
         (
             "official",
-            {"fit": ("c",), "validation": ("e",), "test": ("d",)},
+            {"training": ("c",), "validation": ("e",), "test": ("d",)},
             "stopped by clip e, wh",
         ),
-        ("official", {"fit": ("a", "f")}, "fitted on clip f and tested on clip d, which has the"),
+        (
+            "official",
+            {"training": ("a", "f")},
+            "trained on clip f and tested on clip d, which has",
+        ),
         ("official", {"validation": ("f",)}, "stopped by clip f and tested on clip d, which has"),
-        ("official", {"fit": ("d",), "validation": ("f",), "test": ()}, "stopped by clip f, which"),
-        ("paper", {"fit": ("f",)}, "fitted on clip f and tested on clip d, which has the same au"),
+        (
+            "official",
+            {"training": ("d",), "validation": ("f",), "test": ()},
+            "stopped by clip f, wh",
+        ),
+        (
+            "paper",
+            {"training": ("f",)},
+            "trained on clip f and tested on clip d, which has",
+        ),
     ],
 )
 def test_planted_leaks_between_the_parts_of_a_fold_are_refused(
@@ -288,16 +310,16 @@ def test_planted_leaks_between_the_parts_of_a_fold_are_refused(
 ) -> None:
     clips = describe(["Ada", "Bo", "Cy", "Dee", " cy ", "Eve"])
     clips = plant_twins(clips, ("d", "f"))
-    parts = {"fit": ("a",), "validation": ("b",), "test": ("c", "d")}
-    refuse_overlaps(clips, [Fold(3, **parts)], protocol)
+    parts = {"training": ("a",), "validation": ("b",), "test": ("c", "d")}
+    check_overlaps(clips, [Fold(3, **parts)], protocol)
     with pytest.raises(EmotraceError, match=message):
-        refuse_overlaps(clips, [Fold(3, **parts | changes)], protocol)
+        check_overlaps(clips, [Fold(3, **parts | changes)], protocol)
 
 
 def test_the_published_protocol_may_stop_by_what_it_tests_and_the_official_share_artists() -> None:
     clips = describe(["Ada", "Bo", "Ada"])
-    refuse_overlaps(clips, [Fold(0, ("a",), ("b", "c"), ("b", "c"))], "paper")
-    refuse_overlaps(clips, [Fold(0, ("a",), ("b",), ("c",))], "official")
+    check_overlaps(clips, [Fold(0, ("a",), ("b", "c"), ("b", "c"))], "paper")
+    check_overlaps(clips, [Fold(0, ("a",), ("b",), ("c",))], "official")
 
 
 def test_known_artists_are_those_that_could_be_learnt_from() -> None:
@@ -309,7 +331,7 @@ def test_known_artists_are_those_that_could_be_learnt_from() -> None:
 def test_songs_whose_artist_nobody_names_are_neither_heard_nor_unheard() -> None:
     clips = describe(["Ada", "Ada", "Bo", "", None, "Cy"], ["evaluation", "development"] * 3)
     clips["genre"] = ["Folk", "", "folk ", "", "Ｆolk", "Folk"]
-    protocol = {"name": "official", "folds": 2, "validation_share": 0.2}
+    protocol = {"name": "official", "folds": 2, "validation_fraction": 0.2}
     songs = divide_songs(clips, protocol)
     assert songs["artist"].to_dict() == {"a": "heard", "c": "unheard", "e": "unknown"}
     assert songs["genre"].to_dict() == {"a": "Folk", "c": "Folk", "e": "Folk"}
@@ -328,15 +350,15 @@ def test_labels_that_never_vary_where_they_are_learnt_or_scored_are_refused(
     for name in TARGETS:
         annotations[name] = random.uniform(-1, 1, len(annotations))
     folds = [Fold(0, ("a",), ("b",), ("c", "d"))]
-    refuse_constant_labels(folds, annotations)
+    check_labels_vary(folds, annotations)
     # Rounding makes no variation.
     values = [0.3, 0.1 + 0.2] * 6
     annotations[target] = annotations[target].where(
         ~annotations["clip_id"].isin([*constant]), values
     )
     with pytest.raises(EmotraceError, match=rf"^annotations: {target} is 0\.3 .* {where}"):
-        refuse_constant_labels(folds, annotations)
+        check_labels_vary(folds, annotations)
     # Scores are pooled over folds.
     halves = [Fold(0, ("a", "b"), ("a", "b"), ("c", "d")), Fold(1, ("c", "a"), ("c",), ("b",))]
     if constant == "cd":
-        refuse_constant_labels(halves, annotations)
+        check_labels_vary(halves, annotations)
