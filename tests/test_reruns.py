@@ -214,7 +214,7 @@ def reword_errors_hints_and_docstrings(bench: Bench) -> None:
     edit(bench, "emotrace/audio/decoding.py", "it is not the file that it was", "it was replaced")
     edit(bench, "emotrace/audio/decoding.py", 'hint="convert it', 'hint="please convert it')
     edit(bench, "emotrace/models/__init__.py", "takes {most}", "cannot have more than {most}")
-    edit(bench, "emotrace/training/fold.py", '"""', '"""Reworded. ')
+    edit(bench, "emotrace/training/fold.py", "One fit: a model", "One fit, a model")
 
 
 def move_a_module(bench: Bench) -> None:
