@@ -85,6 +85,7 @@ rule inspect_audio:
         * attempt,
     params:
         corpus=select_audio_settings(corpus),
+        recipe=plan["inspection"],
         listing=lambda wildcards: digest_listing_once(),
         code=digest_code("workflow_scripts/inspect_audio.py"),
     script:

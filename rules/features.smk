@@ -39,7 +39,7 @@ rule extract_shard:
         )
         * attempt,
     params:
-        identity=lambda wildcards: plan["features"][wildcards.feature_set],
+        recipe=lambda wildcards: plan["features"][wildcards.feature_set],
         max_excluded=settings.corpus.max_excluded,
         code=digest_code("workflow_scripts/extract_shard.py"),
     script:
@@ -74,7 +74,7 @@ checkpoint extract_features:
         runtime=lambda wildcards, input, attempt: round(60 + 60 * input.size_mb)
         * attempt,
     params:
-        identity=lambda wildcards: plan["features"][wildcards.feature_set],
+        recipe=lambda wildcards: plan["features"][wildcards.feature_set],
         max_excluded=settings.corpus.max_excluded,
         code=digest_code("workflow_scripts/extract_features.py"),
     script:

@@ -39,7 +39,7 @@ rule train_model:
         * attempt,
         gpu=1,
     params:
-        identity=lambda wildcards: plan["runs"][wildcards.feature_set][wildcards.model],
+        recipe=lambda wildcards: plan["runs"][wildcards.feature_set][wildcards.model],
         protocol=plan["protocol"],
         seeds=plan["seeds"],
         code=digest_code("workflow_scripts/train_model.py"),

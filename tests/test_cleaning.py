@@ -14,10 +14,11 @@ from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 
 HEX16, SHA, UNIQUE = "0123456789abcdef", 32 * "ab", 16 * "c0"
-INSPECTION = f"inspections/{HEX16}/ab/{SHA}.json"
-FEATURES = f"features/compare/{HEX16}/ab/{SHA}_-29.980000.parquet"
-FIT = f"fits/compare/AT_64/{HEX16}"
-CHECKPOINT = f"fits/compare/AT_64/.{HEX16}.checkpoint"
+INSPECTION = f"inspections/audio/{HEX16}/ab/{SHA}"
+FEATURES = f"features/compare/{HEX16}/ab/{SHA}"
+FIT = f"fits/AT_64/{HEX16}/ab/{SHA}"
+WEIGHTS = f"{FIT}.safetensors"
+CHECKPOINT = f"fits/AT_64/{HEX16}/ab/.{SHA}.checkpoint"
 
 
 def write(path: Path, *, hours: float = 0.0) -> Path:
@@ -32,21 +33,14 @@ def age(path: Path, hours: float) -> None:
     os.utime(path, (then, then))
 
 
-def write_fit(folder: Path) -> Path:
-    for name in ("predictions.parquet", "weights.safetensors", "sha256.json"):
-        write(folder / name)
-    return folder
-
-
 def fill(root: Path) -> None:
     """Write an entry of each kind, and as long as they are not finished."""
-    for name in (INSPECTION, FEATURES):
+    for name in (INSPECTION, FEATURES, FIT, WEIGHTS):
         write(root / name)
-        write((root / name).with_name(f".{Path(name).name}.{UNIQUE}"), hours=25)
-    write_fit(root / FIT)
-    age(write_fit(root / f"fits/compare/AT_64/.{HEX16}.{UNIQUE}"), hours=25)
+        unfinished = f".{Path(name).name}.{UNIQUE}"
+        write((root / name).with_name(unfinished), hours=25)
     write(root / CHECKPOINT, hours=25)
-    write((root / CHECKPOINT).with_name(f"..{HEX16}.checkpoint.{UNIQUE}"), hours=25)
+    write((root / CHECKPOINT).with_name(f"..{SHA}.checkpoint.{UNIQUE}"), hours=25)
 
 
 def list_files(folder: Path) -> set[str]:
@@ -68,9 +62,8 @@ def store(tmp_path: Path) -> Store:
 
 def test_all_that_is_unused_goes_with_its_folders(store: Store) -> None:
     fill(store.root)
-    young = write(store.root / FEATURES.replace("ab/", f"cd/.{SHA}_0.000000.parquet.{UNIQUE}#"))
-    young.rename(kept := young.with_name(young.name.partition("#")[0]))
-    assert clean(store) == 8
+    kept = write(store.root / f"features/compare/{HEX16}/cd/.{SHA}.{UNIQUE}")
+    assert clean(store) == 10
     assert list_files(store.root) == {
         "inspections",
         *("features", "features/compare", f"features/compare/{HEX16}"),
@@ -83,17 +76,21 @@ def test_what_is_claimed_stays(store: Store) -> None:
     fill(store.root)
     product = store.user / "results/features/compare.parquet"
     store.claim(product, [store.root / FEATURES, store.root / FIT])
-    assert clean(store, "results/features/compare.parquet") == 6
-    assert (store.root / FEATURES).exists() and (store.root / FIT / "sha256.json").exists()
+    assert clean(store, "results/features/compare.parquet") == 7
+    assert (
+        (store.root / FEATURES).exists()
+        and (store.root / FIT).exists()
+        and (store.root / WEIGHTS).exists()
+    )
     assert not (store.root / INSPECTION).exists()
-    assert clean(store) == 2  # the product is no part of the experiment any more
+    assert clean(store) == 3  # the product is no part of the experiment any more
     assert list_files(store.claims) == {"folder", "results", "results/features"}
 
 
 def test_a_store_may_be_a_link(store: Store, tmp_path: Path) -> None:
     fill(tmp_path / "disk")
     store.root.symlink_to(tmp_path / "disk")
-    assert clean(store) == 8
+    assert clean(store) == 10
     assert list_files(tmp_path / "disk") == {"inspections", "features", "fits"}
 
 
@@ -138,17 +135,16 @@ FOREIGN = [
     "features/a/b/c/x",
     f"features/compare/{HEX16}/ab/notes.txt",
     f"features/compare/{HEX16}/ab/{SHA}.parquet",
-    f"features/compare/{HEX16}/ab/{SHA}_0.000000.parquet/inside",
-    f"features/compare/{HEX16.upper()}/ab/{SHA}_0.000000.parquet",
-    f"features/my set/{HEX16}/ab/{SHA}_0.000000.parquet",
+    f"features/compare/{HEX16}/ab/{SHA}/inside",
+    f"features/compare/{HEX16}/{SHA}",
+    f"features/compare/{HEX16.upper()}/ab/{SHA}",
+    f"features/compare/{HEX16}/ab/{SHA.upper()}",
+    f"features/my set/{HEX16}/ab/{SHA}",
     f"features/compare/{HEX16}/ab/.hidden",
-    f"features/compare/{HEX16}/ab/{SHA}.json",
-    f"inspections/{HEX16}/ab/{SHA}.json.bak",
-    f"fits/compare/AT_64/{HEX16}/thesis.docx",
-    f"fits/compare/AT_64/{HEX16}/more/predictions.parquet",
-    f"fits/compare/AT_65/{HEX16}",
-    f"fits/compare/AT_64/.{HEX16}.swp",
-    "fits/a/b/c",
+    f"inspections/audio/{HEX16}/ab/{SHA}.bak",
+    f"fits/AT_64/{HEX16}/ab/.{SHA}.swp",
+    f"fits/AT_64/{HEX16}/ab/{SHA}.checkpoint",
+    f"models/AT_64/{HEX16}/ab/{SHA}",
     "music/a.wav",
 ]
 
@@ -206,4 +202,4 @@ def test_claims_that_do_not_say_what_is_used_stop_the_cleaning(
     assert (store.root / FEATURES).exists()
     other.claim(tmp_path / "results/features/compare.parquet", [store.root / FEATURES])
     if damage is not link:
-        assert clean(store) == 7
+        assert clean(store) == 9

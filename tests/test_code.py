@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from textwrap import dedent
@@ -15,12 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from emotrace.features import list_feature_sets
-from emotrace.features.identity import identify_feature_set
+from emotrace.features import recipe as features
 from emotrace.models import list_families
 from emotrace.reruns import code as code_module
-from emotrace.reruns.code import check_code, digest_code, digest_tables, find_versions
+from emotrace.reruns.code import check_code, digest_code
+from emotrace.reruns.digests import digest_tables
+from emotrace.reruns.recipe import Recipe, find_versions
 from emotrace.runtime.errors import EmotraceError
-from emotrace.training.identity import identify_model
+from emotrace.training import recipe as training
 
 REAL_ROOT = code_module.ROOT
 
@@ -241,7 +244,8 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
         script,
         *name_modules(
             *(f"models/{name}" for name in ("__init__", "layers")),
-            *(f"reruns/{name}" for name in ("checksums", "code", "records", "store")),
+            *(f"reruns/{name}" for name in ("checksums", "code", "digests", "recipe", "records")),
+            "reruns/store",
             *(f"runtime/{name}" for name in ("disks", "errors", "jobs", "locks", "paths")),
             *(f"splits/{name}" for name in ("feasibility", "folds", "groups", "labels")),
             "splits/spelling",
@@ -252,11 +256,11 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
                     "devices",
                     "fitting",
                     "fold",
-                    "identity",
+                    "fits",
                     "job",
                     "normalisation",
+                    "recipe",
                     "sequences",
-                    "store",
                     "weights",
                 )
             ),
@@ -264,11 +268,11 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
     }
 
 
-def follow(identify: Callable[[], dict[str, Any]]) -> Digest:
-    """Make of the code in an identity a digest of the files as they are now."""
+def follow(write_recipe: Callable[[], Recipe]) -> Digest:
+    """Make of the code in a recipe a digest of the files as they are now."""
 
     def digest_now(*_: str) -> str:
-        return identify()["code"]
+        return write_recipe().code
 
     return digest_now
 
@@ -277,7 +281,7 @@ def follow(identify: Callable[[], dict[str, Any]]) -> Digest:
 @pytest.mark.parametrize("name", list_feature_sets())
 def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name: str) -> None:
     frames = {"window_s": 0.5, "hop_s": 0.5}
-    code = follow(lambda: identify_feature_set(name, frames))
+    code = follow(lambda: features.write_recipe(name, frames))
     relatives = {name, *{"chroma_cqt": ["chroma", "cqt"]}.get(name, [])}
     own = {"musicnn": ("musicnn_network", "musicnn_weights")}.get(name, ())
     behind = list_behind(real_tree, code) | {"emotrace/features/sets/__init__.py"}
@@ -291,7 +295,7 @@ def test_kept_features_depend_on_what_computes_them_alone(real_tree: Path, name:
 @pytest.mark.usefixtures("digest")
 @pytest.mark.parametrize("name", list_families())
 def test_kept_fits_depend_on_what_makes_them_alone(real_tree: Path, name: str) -> None:
-    code = follow(lambda: identify_model(f"{name}_4", {}, new_torch_retrains=False))
+    code = follow(lambda: training.write_recipe(f"{name}_4", {}, new_torch_retrains=False))
     related = {
         "BAT": ["AT"],
         "TwoLevel": ["BiLSTM"],
@@ -328,15 +332,16 @@ def test_inspection_depends_on_what_decodes_alone(real_tree: Path, digest: Diges
     assert behind == name_modules(*names)
 
 
-def test_an_identity_tells_settings_and_libraries_apart() -> None:
+def test_a_recipe_tells_settings_and_libraries_apart() -> None:
     settings = {"dropout": 0.1}
-    plain = identify_model("AT_4", settings, new_torch_retrains=False)
-    assert plain["libraries"] == {}
-    torch = identify_model("AT_4", settings, new_torch_retrains=True)
-    assert torch == {**plain, "libraries": {"torch": metadata.version("torch")}}
-    compare = identify_feature_set("compare", {"window_s": 1.0, "hop_s": 0.5})
-    assert compare["frames"] == {"window_s": 1.0, "hop_s": 0.5}
-    assert {"opensmile", "av", "soxr"} <= compare["libraries"].keys()
+    plain = training.write_recipe("AT_4", settings, new_torch_retrains=False)
+    assert plain.libraries == {}
+    torch = training.write_recipe("AT_4", settings, new_torch_retrains=True)
+    assert torch == replace(plain, libraries={"torch": metadata.version("torch")})
+    compare = features.write_recipe("compare", {"window_s": 1.0, "hop_s": 0.5})
+    assert compare.settings == {"window_s": 1.0, "hop_s": 0.5}
+    assert {"opensmile", "av", "soxr"} <= compare.libraries.keys()
+    assert len({recipe.key for recipe in (plain, torch, compare)}) == 3
 
 
 def test_versions_are_those_installed() -> None:

@@ -13,23 +13,27 @@ import pyarrow.dataset as dataset
 import pytest
 import torch
 
+from emotrace.audio.frames import FrameGrid
 from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
-from emotrace.corpora.store import InspectionStore
+from emotrace.corpora.inspection import inspect_audio as inspect_file
+from emotrace.corpora.inspections import inspect_audio, write_recipe
 from emotrace.evaluation.validation import read_validation
-from emotrace.features.clip import ClipFrames
-from emotrace.features.identity import identify_feature_set
+from emotrace.features import recipe as features
+from emotrace.features.clip import ClipFrames, Request
+from emotrace.features.kept import KeptFrames
 from emotrace.features.table import write_table
 from emotrace.figures.attention import read_attention
 from emotrace.figures.examples import Examples, open_examples
 from emotrace.reruns import checksums
 from emotrace.reruns.checksums import write_json
+from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 from emotrace.training import checkpoint as checkpoints
 from emotrace.training import fitting
 from emotrace.training.checkpoint import Checkpoint
+from emotrace.training.fits import get_fit, name_weights
 from emotrace.training.sequences import load_sequences, read_clips
-from emotrace.training.store import read_fit
 from tests.test_extraction import write_noise
 from tests.training import list_entries, make_corpus, make_part, make_settings, train, write_inputs
 
@@ -44,7 +48,7 @@ Reader = Callable[[], Any]
 
 def prepare_feature_table(folder: Path) -> tuple[Path, Reader]:
     """Write the table of two clips as an extraction does, and read it as a training job does."""
-    identity = identify_feature_set("chroma", {"window_s": 0.5, "hop_s": 0.5})
+    recipe = features.write_recipe("chroma", {"window_s": 0.5, "hop_s": 0.5})
     draw = np.random.default_rng(0)
     clips = [
         (name, ClipFrames(np.arange(4) / 2, draw.random((4, 24), np.float32))) for name in "ab"
@@ -53,7 +57,7 @@ def prepare_feature_table(folder: Path) -> tuple[Path, Reader]:
     labels = folder / "labels.parquet"
     frame = pd.DataFrame({"clip_id": [*"aaaabbbb"], "time_s": [0.0, 0.5, 1.0, 1.5] * 2})
     checksums.write_table(frame.assign(arousal=0.1, valence=0.2), labels)
-    write_table(clips, path := folder / "chroma.parquet", identity=identity, excluded=["clip 03"])
+    write_table(clips, path := folder / "chroma.parquet", recipe=recipe, excluded=["clip 03"])
 
     def read() -> Any:
         left = read_clips(folder / "clips.parquet", path)["clip_id"].tolist()
@@ -108,15 +112,32 @@ def prepare_attention(folder: Path) -> tuple[Path, Reader]:
     return path, read
 
 
+def prepare_weights(folder: Path) -> tuple[Path, Reader]:
+    entry, read = prepare_fit(folder)
+    return name_weights(entry), read
+
+
 def prepare_fit(folder: Path) -> tuple[Path, Reader]:
     prepare_run(folder)
-    entry = list_entries(folder / "store")[0]
+    store = Store(folder / "store", folder)
+    entry = list_entries(store.root)[0]
+
+    return entry, lambda: get_fit(store, entry)
+
+
+def prepare_clip(folder: Path) -> tuple[Path, Reader]:
+    """Keep the frames of a clip as an extraction does."""
+    recipe = features.write_recipe("chroma", {"window_s": 0.5, "hop_s": 0.5})
+    kept = KeptFrames(Store(folder / "store", folder), recipe)
+    request = Request("chroma", "a", "a.wav", 64 * "a", 0.0, FrameGrid(0.5, 0.5))
+    clip = ClipFrames(np.arange(3) / 2, np.random.default_rng(0).random((3, 24), np.float32))
+    kept.write(request, clip)
 
     def read() -> Any:
-        fit = read_fit(entry)
-        return fit and (fit.predictions, fit.attention, fit.history, fit.weights)
+        found = kept.read(request)
+        return found and (found.times.tobytes(), found.values.tobytes())
 
-    return entry / "weights.safetensors", read
+    return kept.locate(request), read
 
 
 def audio_of(folder: Path) -> str:
@@ -125,10 +146,10 @@ def audio_of(folder: Path) -> str:
 
 def prepare_inspection(folder: Path) -> tuple[Path, Reader]:
     audio = audio_of(folder)
-    kept = InspectionStore(folder / "store")
-    path = kept.locate(kept.inspect_audio(audio).sha256)
-    # What is inspected anew because an entry is damaged differs in nothing.
-    return path, lambda: kept.inspect_audio(audio)
+    store, recipe = Store(folder / "store", folder), write_recipe()
+    path = store.locate(recipe, inspect_audio(audio, store, recipe).sha256)
+    # A file that is inspected again because its entry is damaged gives the same.
+    return path, lambda: inspect_audio(audio, store, recipe)
 
 
 def fit(checkpoint: Checkpoint | None = None) -> fitting.Fitted:
@@ -152,7 +173,7 @@ def prepare_checkpoint(folder: Path) -> tuple[Path, Reader]:
 
 def prepare_files(folder: Path) -> tuple[Path, Reader]:
     """Write the list of audio files as its job does, and read it as the corpus's job does."""
-    inspected = [InspectionStore(folder / "store").inspect_audio(audio_of(folder))] * 3
+    inspected = [inspect_file(audio_of(folder))] * 3
     listed = pd.DataFrame({"clip_id": ["1", "2", "3"], "path": "a.wav", "offset_s": 29.98})
     files = pd.concat([listed.assign(size=1, mtime_ns=2), pd.DataFrame(inspected)], axis=1)
     files.to_csv(path := folder / "files.csv", index=False)
@@ -189,6 +210,8 @@ KINDS = [
     prepare_predictions,
     prepare_attention,
     prepare_fit,
+    prepare_weights,
+    prepare_clip,
     prepare_inspection,
     prepare_checkpoint,
 ]

@@ -6,9 +6,8 @@ import hashlib
 import json
 import multiprocessing
 import shutil
-from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,19 @@ import pytest
 import soundfile
 
 from emotrace.audio.frames import FrameGrid
-from emotrace.features import identity as identities
 from emotrace.features import load_feature_set
+from emotrace.features import recipe as recipes
 from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.extraction import Extraction, extract_table, list_requests
-from emotrace.features.identity import identify_feature_set
-from emotrace.features.store import FeatureStore
+from emotrace.features.kept import KeptFrames
+from emotrace.features.recipe import write_recipe
+from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.workers import Workers
 
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
-IDENTITY = identify_feature_set("compare", {"window_s": 0.5, "hop_s": 0.5})
+RECIPE = write_recipe("compare", {"window_s": 0.5, "hop_s": 0.5})
 
 
 @dataclass
@@ -74,11 +74,11 @@ def extract(
     store: Path,
     *,
     threads: int = 1,
-    identity: Mapping[str, Any] = IDENTITY,
+    recipe: Recipe = RECIPE,
 ) -> Extraction:
     return extract_table(
         files,
-        identity=identity,
+        recipe=recipe,
         store=Store(store, path.parent),
         path=path,
         workers=Workers(threads, 2000),
@@ -88,8 +88,8 @@ def extract(
 
 def locate(files: pd.DataFrame, store: Path) -> dict[str, Path]:
     """Return each clip's entry."""
-    kept = FeatureStore(store, IDENTITY)
-    return {request.clip_id: kept.locate(request) for request in list_requests(files, IDENTITY)}
+    kept = KeptFrames(Store(store, store.parent), RECIPE)
+    return {request.clip_id: kept.locate(request) for request in list_requests(files, RECIPE)}
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_table_is_sorted_typed_and_says_where_it_comes_from(extracted: Extracted
     assert schema.names == ["clip_id", "time_s", *features]
     types = [str(field.type) for field in schema]
     assert types == ["string", "double", *["float"] * len(features)]
-    assert json.loads(schema.metadata[b"emotrace"]) == IDENTITY
+    assert json.loads(schema.metadata[b"emotrace"]) == asdict(RECIPE)
 
     table = pd.read_parquet(extracted.table)
     times = [("10", 30.0 + n / 2) for n in range(4)] + [("2", 15.0), ("2", 15.5)]
@@ -243,7 +243,7 @@ def test_a_damaged_entry_is_computed_again(
 
 @pytest.mark.parametrize("bit", [3, 7])
 def test_one_wrong_bit_anywhere_never_gives_other_frames(bit: int, tmp_path: Path) -> None:
-    kept = FeatureStore(tmp_path, IDENTITY)
+    kept = KeptFrames(Store(tmp_path, tmp_path), RECIPE)
     request = Request("compare", "a", "a.wav", 64 * "a", 0.0, GRID)
     clip = ClipFrames(np.arange(3) / 2, np.arange(6, dtype=np.float32).reshape(3, 2))
     kept.write(request, clip)
@@ -268,17 +268,18 @@ def test_one_wrong_bit_anywhere_never_gives_other_frames(bit: int, tmp_path: Pat
     [
         {"code": "4567def"},
         {"libraries": {"opensmile": "2.6.1"}},
-        {"frames": {"window_s": 1.0, "hop_s": 0.5}},
+        {"settings": {"window_s": 1.0, "hop_s": 0.5}},
     ],
 )
 def test_other_code_libraries_or_frames_share_nothing(
     extracted: Extracted, store: Path, other: dict[str, Any]
 ) -> None:
-    identity = {**IDENTITY, **other}
-    mine, theirs = FeatureStore(store, IDENTITY), FeatureStore(store, identity)
-    requests = list_requests(extracted.files, identity)
+    recipe = replace(RECIPE, **other)
+    theirs = KeptFrames(Store(store, store.parent), recipe)
+    requests = list_requests(extracted.files, recipe)
     assert not any(theirs.locate(request).exists() for request in requests)
-    shutil.copytree(mine.folder, theirs.folder)  # not even if someone moves them there
+    folder = store / "features/compare"
+    shutil.copytree(folder / RECIPE.key, folder / recipe.key)  # not even if someone moves them
     assert all(theirs.locate(request).exists() for request in requests)
     assert not any(theirs.read(request) for request in requests)
 
@@ -295,9 +296,9 @@ def test_other_code_libraries_or_frames_share_nothing(
 def test_what_others_computed_is_not_kept_as_what_was_planned(
     extracted: Extracted, tmp_path: Path, other: dict[str, Any], message: str
 ) -> None:
-    planned = {**IDENTITY, **other}
+    planned = replace(RECIPE, **other)
     with pytest.raises(EmotraceError, match=message):
-        extract(extracted.files, tmp_path / "a.parquet", tmp_path / "store", identity=planned)
+        extract(extracted.files, tmp_path / "a.parquet", tmp_path / "store", recipe=planned)
     assert not list(tmp_path.glob("store/features/*/*/*/*"))
 
 
@@ -334,7 +335,7 @@ def test_only_what_is_due_to_a_clip_may_leave_it_out(
     def fail(sound: Any) -> None:
         raise failure
 
-    request = list_requests(extracted.files, IDENTITY)[0]
+    request = list_requests(extracted.files, RECIPE)[0]
     monkeypatch.setattr(load_feature_set("compare"), "extract_frames", fail)
     with pytest.raises(EmotraceError, match="odd") as refused:
         extract_clip(request)
@@ -380,9 +381,9 @@ def test_two_extractions_at_once_may_share_a_store(extracted: Extracted, tmp_pat
 def test_libraries_without_their_comma_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identities, "ROOT", tmp_path)
+    monkeypatch.setattr(recipes, "ROOT", tmp_path)
     (tmp_path / "mine.py").write_text('LIBRARIES = ("librosa")\n', encoding="utf-8")
     with pytest.raises(EmotraceError, match="does not say which LIBRARIES"):
-        identities._read_libraries("mine.py")
+        recipes._read_libraries("mine.py")
     (tmp_path / "mine.py").write_text('LIBRARIES = ("librosa",)\n', encoding="utf-8")
-    assert identities._read_libraries("mine.py") == ("librosa",)
+    assert recipes._read_libraries("mine.py") == ("librosa",)

@@ -15,10 +15,10 @@ import pytest
 import soundfile
 
 from emotrace.corpora import inspection as inspection
+from emotrace.corpora import inspections
 from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
 from emotrace.corpora.inspection import inspect_audio
 from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
-from emotrace.corpora.store import InspectionStore
 from emotrace.reruns.store import open_store
 from emotrace.runtime.errors import EmotraceError
 
@@ -172,26 +172,31 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(music: Path) -> None:
     assert digest_listing(CORPUS) == before
 
 
+def inspect_into(store: str, path: str) -> inspection.Inspection:
+    return inspections.inspect_audio(path, open_store(store), inspections.write_recipe())
+
+
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, path = InspectionStore(Path("store")), str(music / "NA.wav")
-    inspected = store.inspect_audio(path)
+    path = str(music / "NA.wav")
+    inspected = inspect_into("store", path)
     assert inspected == inspect_audio(path)
     with monkeypatch.context() as patched:
         patched.delattr(inspection, "decode_audio")
-        assert store.inspect_audio(shutil.copy(path, "copy.wav")) == inspected
-    store.locate(inspected.sha256).write_text("{", encoding="utf-8")
-    assert store.inspect_audio(path) == inspected
+        assert inspect_into("store", shutil.copy(path, "copy.wav")) == inspected
+    entry = open_store("store").locate(inspections.write_recipe(), inspected.sha256)
+    entry.write_text("{", encoding="utf-8")
+    assert inspect_into("store", path) == inspected
 
 
 def test_a_second_working_folder_that_shares_the_store_decodes_nothing(
     music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, shared = os.path.abspath(music / "NA.wav"), str(tmp_path / "shared")
-    inspected = InspectionStore(open_store(shared).root).inspect_audio(path)
+    inspected = inspect_into(shared, path)
     monkeypatch.delattr(inspection, "decode_audio")
     (tmp_path / "second").mkdir()
     monkeypatch.chdir(tmp_path / "second")
-    assert InspectionStore(open_store(shared).root).inspect_audio(path) == inspected
+    assert inspect_into(shared, path) == inspected
 
 
 def test_a_file_replaced_while_it_is_inspected_spoils_no_entry(
@@ -207,6 +212,6 @@ def test_a_file_replaced_while_it_is_inspected_spoils_no_entry(
 
     with monkeypatch.context() as patched:
         patched.setattr(inspection, "decode_audio", replace_and_decode)
-        InspectionStore(Path("store")).inspect_audio(str(path))
+        inspect_into("store", str(path))
     path.write_bytes(content)
-    assert InspectionStore(Path("store")).inspect_audio(str(path)) == expected
+    assert inspect_into("store", str(path)) == expected

@@ -208,15 +208,15 @@ def flip_bits(folder: Path, draw: Draw, pattern: str) -> str:
 
 
 def damage_inspections(folder: Path, draw: Draw) -> str:
-    return flip_bits(folder, draw, "store/inspections/**/*.json")
+    return flip_bits(folder, draw, "store/inspections/*/*/*/*")
 
 
 def damage_features(folder: Path, draw: Draw) -> str:
-    return flip_bits(folder, draw, "store/features/**/*.parquet")
+    return flip_bits(folder, draw, "store/features/*/*/*/*")
 
 
 def damage_fits(folder: Path, draw: Draw) -> str:
-    return flip_bits(folder, draw, "store/fits/**/*")
+    return flip_bits(folder, draw, "store/fits/*/*/*/*")
 
 
 def damage_feature_table(folder: Path, draw: Draw) -> str:

@@ -8,15 +8,14 @@ import sys
 from pathlib import Path
 
 from emotrace.features.extraction import extract_table
-from emotrace.features.identity import identify_feature_set
-from emotrace.features.store import FeatureStore
+from emotrace.features.recipe import write_recipe
 from emotrace.reruns.store import Store
 from emotrace.runtime.threads import SINGLE_THREADED
 from emotrace.runtime.workers import Workers
 from tests.test_extraction import build_files
 from tests.workflow import ROOT
 
-IDENTITY = identify_feature_set("chroma", {"window_s": 0.5, "hop_s": 0.5})
+RECIPE = write_recipe("chroma", {"window_s": 0.5, "hop_s": 0.5})
 
 IN_THREADS = """
 import sys
@@ -30,11 +29,12 @@ threadpool_limits(4)
 assert {pool["num_threads"] for pool in threadpool_info()} == {4}
 
 from emotrace.features import extraction
-from tests.test_threads import IDENTITY
+from emotrace.reruns.store import Store
+from tests.test_threads import RECIPE
 
 files = pd.read_json(sys.argv[1], dtype={"clip_id": "str"})
-kept = extraction.FeatureStore(Path(sys.argv[2]), IDENTITY)
-for request in extraction.list_requests(files, IDENTITY):
+kept = extraction.KeptFrames(Store(Path(sys.argv[2]), Path()), RECIPE)
+for request in extraction.list_requests(files, RECIPE):
     assert extraction._take_clip(request, kept, []) is not None
 during = {pool["num_threads"] for pool in threadpool_info()}
 print(during)
@@ -48,7 +48,7 @@ def test_a_repaired_entry_has_the_bits_that_a_worker_gave_it(tmp_path: Path) -> 
     table = tmp_path / "chroma.parquet"
     extract_table(
         files,
-        identity=IDENTITY,
+        recipe=RECIPE,
         store=store,
         path=table,
         workers=Workers(1, 2000),
@@ -66,8 +66,8 @@ def test_a_repaired_entry_has_the_bits_that_a_worker_gave_it(tmp_path: Path) -> 
     assert repaired.returncode == 0, repaired.stderr
     # On one core, four threads may add up as one does; that no library used them counts there.
     assert repaired.stdout == "{1}\n"
-    by_worker = sorted(FeatureStore(tmp_path / "store", IDENTITY).folder.rglob("*.parquet"))
-    by_repair = sorted(FeatureStore(tmp_path / "repaired", IDENTITY).folder.rglob("*.parquet"))
+    by_worker = sorted(tmp_path.glob("store/features/*/*/*/*"))
+    by_repair = sorted(tmp_path.glob("repaired/features/*/*/*/*"))
     assert len(by_worker) == len(by_repair) == 3
     for one, other in zip(by_worker, by_repair, strict=True):
         assert one.read_bytes() == other.read_bytes()

@@ -415,7 +415,7 @@ def test_what_is_no_want_of_memory_is_not_called_so(
 
 
 def test_training_needs_nothing_that_a_gpu_machine_may_lack() -> None:
-    modules = ["emotrace.training.job", "emotrace.training.sequences", "emotrace.training.identity"]
+    modules = ["emotrace.training.job", "emotrace.training.sequences", "emotrace.training.recipe"]
     modules += [f"emotrace.models.{family}" for family in list_families()]
     lacking = ["av", "librosa", "opensmile", "soundfile", "snakemake", "sklearn", "dask"]
     lacking += ["distributed", "matplotlib", "pydantic", "pooch", "requests"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from emotrace.config.schema import TrainingSettings
 from emotrace.reruns.checksums import write_table
 from emotrace.reruns.store import Store
 from emotrace.training.fitting import Part
-from emotrace.training.identity import identify_model
 from emotrace.training.job import train_all
+from emotrace.training.recipe import write_recipe
 from emotrace.training.sequences import Sequences
 
 N_FEATURES = 6
@@ -89,7 +90,7 @@ def write_inputs(folder: Path) -> None:
     }
     features = dict(enumerate(sequences.features[frames].T))
     table = pa.table(keys | {f"feature {number}": values for number, values in features.items()})
-    about = {"emotrace": json.dumps({"feature_set": "made_up"})}
+    about = {"emotrace": json.dumps({"name": "made_up"})}
     write_table(table.replace_schema_metadata(about), folder / "table.parquet")
     labels = dict(zip(TARGETS, sequences.labels[frames].T, strict=True))
     write_table(pa.table(keys | labels), folder / "annotations.parquet")
@@ -109,10 +110,10 @@ def train(
 ) -> pd.DataFrame:
     """Train with a store of its own, so that nothing is taken from elsewhere unless asked for."""
     settings = make_settings(**{"dropout": 0.2, "max_epochs": 2, **settings})
-    identity = identify_model(name, settings, new_torch_retrains=False)
+    recipe = write_recipe(name, settings, new_torch_retrains=False)
     digest = train_all(
         *corpus,
-        identity={**identity, "code": code or identity["code"]},
+        recipe=replace(recipe, code=code or recipe.code),
         protocol={"name": protocol, "folds": 3, "validation_fraction": 0.3},
         seeds=seeds,
         feature_set="made_up",
@@ -149,4 +150,4 @@ def read_run(folder: Path) -> dict[str, bytes]:
 
 
 def list_entries(store: Path) -> list[Path]:
-    return sorted(store.glob("fits/made_up/*/*"))
+    return sorted(path for path in store.glob("fits/*/*/*/[!.]*") if not path.suffix)

@@ -23,7 +23,7 @@ def main() -> None:
     from emotrace.corpora.sources import read_corpus
     from emotrace.corpora.text_table import describe_ids
     from emotrace.reruns.checksums import write_table
-    from emotrace.reruns.code import digest_tables
+    from emotrace.reruns.digests import digest_tables
     from emotrace.splits.folds import check_labels_vary, describe_division, make_folds
     from emotrace.splits.groups import describe_twins
 

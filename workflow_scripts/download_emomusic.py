@@ -8,7 +8,7 @@ from emotrace.runtime.jobs import run_job
 
 def main() -> None:
     from emotrace.corpora.emomusic import BASE_URL, download_emomusic, unpack_emomusic
-    from emotrace.reruns.code import digest_files
+    from emotrace.reruns.digests import digest_files
 
     dataset = Path(snakemake.output.dataset)
     # Beside the output and not in it: Snakemake deletes the output of a failed job.

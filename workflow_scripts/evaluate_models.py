@@ -17,7 +17,7 @@ def main() -> None:
         summarise_runs,
     )
     from emotrace.reruns.checksums import read_schema, read_table, write_table
-    from emotrace.reruns.code import digest_tables
+    from emotrace.reruns.digests import digest_tables
     from emotrace.training.sequences import read_clips
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output

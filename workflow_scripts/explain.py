@@ -27,7 +27,7 @@ def main() -> None:
             f"the next run cannot be planned:\n{printed}",
             hint="start it with --dry-run to see the same",
         )
-    store = open_store(snakemake.config["store"]).root
+    store = open_store(snakemake.config["store"])
     lines = Forecast(jobs, params.plan, store).describe()
     print("\n".join(lines) or "Nothing to do: all results are what the experiment asks for.")
 

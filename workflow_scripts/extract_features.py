@@ -9,19 +9,15 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from emotrace.corpora.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_table, list_excluded, read_known
-    from emotrace.features.identity import find_libraries
     from emotrace.reruns.store import open_store
     from emotrace.runtime.workers import Workers
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     config, resources = snakemake.config, snakemake.resources
-    feature_set = snakemake.wildcards.feature_set
     files = read_verified_files(inputs.files, inputs.digest, digest_audio)
-    # Those of this job's environment, which may be another than the planner's.
-    identity = {**params.identity, "libraries": find_libraries(feature_set)}
     extraction = extract_table(
         select_usable(files),
-        identity=identity,
+        recipe=params.recipe.adopt_libraries(),
         store=open_store(config["store"]),
         path=Path(output.table),
         workers=Workers(

@@ -8,7 +8,6 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from emotrace.corpora.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_shard, list_excluded
-    from emotrace.features.identity import find_libraries
     from emotrace.reruns.store import open_store
     from emotrace.runtime.workers import Workers
 
@@ -16,11 +15,9 @@ def main() -> None:
     config, resources = snakemake.config, snakemake.resources
     feature_set, shard = snakemake.wildcards
     files = read_verified_files(inputs.files, inputs.digest, digest_audio)
-    # Those of this job's environment, which may be another than the planner's.
-    identity = {**params.identity, "libraries": find_libraries(feature_set)}
     excluded = extract_shard(
         select_usable(files),
-        identity=identity,
+        recipe=params.recipe.adopt_libraries(),
         store=open_store(config["store"]),
         path=Path(f"results/features/{feature_set}.parquet"),
         shard=shard,

@@ -9,7 +9,7 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from emotrace.evaluation.baselines import predict_baselines
     from emotrace.reruns.checksums import write_table
-    from emotrace.reruns.code import digest_tables
+    from emotrace.reruns.digests import digest_tables
     from emotrace.training.sequences import load_sequences, read_clips
 
     inputs, output = snakemake.input, snakemake.output

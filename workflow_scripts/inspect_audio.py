@@ -8,13 +8,14 @@ from emotrace.runtime.jobs import run_job
 
 def main() -> None:
     import os
+    from functools import partial
 
     import pandas as pd
 
     from emotrace.corpora.files import digest_audio, digest_findings, read_files
     from emotrace.corpora.inspection import Inspection
+    from emotrace.corpora.inspections import inspect_audio
     from emotrace.corpora.listing import list_files
-    from emotrace.corpora.store import InspectionStore
     from emotrace.reruns.store import open_store
     from emotrace.runtime.errors import EmotraceError
     from emotrace.runtime.parallel import KILLED, map_clips
@@ -28,9 +29,9 @@ def main() -> None:
             hint="look whether the block corpus of the config names the right files",
         )
     store = open_store(config["store"])
-    kept = InspectionStore(store.root)
+    recipe = snakemake.params.recipe.adopt_libraries()
     inspected = map_clips(
-        kept.inspect_audio,
+        partial(inspect_audio, store=store, recipe=recipe),
         list(map(os.path.abspath, listed["path"])),
         label="inspected",
         workers=Workers(
@@ -43,7 +44,9 @@ def main() -> None:
         if_killed=lambda path: Inspection(KILLED),
     )
     files = pd.concat([listed, pd.DataFrame(inspected)], axis=1)
-    store.claim(Path(output.files), (kept.locate(sha256) for sha256 in files["sha256"] if sha256))
+    store.claim(
+        Path(output.files), (store.locate(recipe, sha256) for sha256 in files["sha256"] if sha256)
+    )
     files.to_csv(output.files, index=False)
     Path(output.listing).write_text(f"{snakemake.params.listing}\n", encoding="utf-8")
     files = read_files(output.files)  # as those find it who verify it

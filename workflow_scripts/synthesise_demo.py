@@ -10,7 +10,7 @@ def main() -> None:
     from functools import partial
 
     from emotrace.corpora.demo import synthesise_corpus
-    from emotrace.reruns.code import digest_files
+    from emotrace.reruns.digests import digest_files
     from emotrace.runtime.parallel import map_clips
     from emotrace.runtime.workers import Workers
 

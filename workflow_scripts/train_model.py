@@ -7,20 +7,17 @@ from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.reruns.code import find_versions
     from emotrace.reruns.store import open_store
     from emotrace.training.job import train_all
     from emotrace.training.sequences import load_sequences, read_clips
 
     params, wildcards = snakemake.params, snakemake.wildcards
-    # Those of this job's environment, which may be another than the planner's.
-    identity = {**params.identity, "libraries": find_versions(*params.identity["libraries"])}
     inputs = snakemake.input
     clips = read_clips(inputs.clips, inputs.table)
     digest = train_all(
         load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"])),
         clips,
-        identity=identity,
+        recipe=params.recipe.adopt_libraries(),
         protocol=params.protocol,
         seeds=params.seeds,
         feature_set=wildcards.feature_set,

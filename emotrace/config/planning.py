@@ -14,11 +14,13 @@ import yaml
 
 from emotrace.config.schema import Config
 from emotrace.config.suggestions import suggest
+from emotrace.corpora import inspections
 from emotrace.corpora.sources import list_clip_ids, list_labels
-from emotrace.features.identity import identify_feature_set
+from emotrace.features import recipe as features
+from emotrace.reruns.recipe import Recipe
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.feasibility import check_feasibility, name_artist
-from emotrace.training.identity import identify_model
+from emotrace.training import recipe as training
 
 _PLACES = re.compile(r'^WorkflowError in file ".*", line \d+:\n|\n  File ".*", line \d+, in .*')
 
@@ -138,19 +140,21 @@ def plan_run(settings: Config) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``corpus``; ``features``, the identity of each feature set; ``runs``, for each
-        feature set the identity of each model; ``protocol``; ``seeds``.
+        ``corpus``; ``inspection``, the recipe by which audio is inspected; ``features``,
+        that of each feature set; ``runs``, for each feature set that of each model;
+        ``protocol``; ``seeds``.
     """
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str, Recipe]] = {}
     for feature_set, model in settings.list_runs():
-        runs.setdefault(feature_set, {})[model] = identify_model(
+        runs.setdefault(feature_set, {})[model] = training.write_recipe(
             model,
             settings.training_of(model),
             new_torch_retrains=settings.new_torch_retrains,
         )
     return {
         "corpus": settings.corpus.model_dump(mode="json"),
-        "features": {name: identify_feature_set(name, settings.frames_of(name)) for name in runs},
+        "inspection": inspections.write_recipe(),
+        "features": {name: features.write_recipe(name, settings.frames_of(name)) for name in runs},
         "runs": runs,
         "protocol": settings.protocol.model_dump(mode="json"),
         "seeds": sorted(settings.seeds),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emotrace.reruns.checksums import REMAKE, DamagedError
-from emotrace.reruns.code import digest_tables
+from emotrace.reruns.digests import digest_tables
 from emotrace.runtime.errors import EmotraceError
 
 if TYPE_CHECKING:

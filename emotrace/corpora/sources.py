@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emotrace.reruns.code import digest_files
+from emotrace.reruns.digests import digest_files
 from emotrace.runtime.errors import EmotraceError, hide_passwords
 
 if TYPE_CHECKING:

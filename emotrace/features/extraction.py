@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,8 +15,9 @@ from emotrace.audio.frames import FrameGrid
 from emotrace.corpora.exclusion import check_excess, read_excluded, tabulate_excluded
 from emotrace.features.clip import ClipFrames, Request, UncomputableError, extract_clip
 from emotrace.features.compilation import compile_functions
-from emotrace.features.store import FeatureStore
+from emotrace.features.kept import KeptFrames
 from emotrace.features.table import write_table
+from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store, remove_entry
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.parallel import KILLED, map_clips
@@ -64,7 +64,7 @@ class Extraction:
 def extract_table(
     files: pd.DataFrame,
     *,
-    identity: Mapping[str, Any],
+    recipe: Recipe,
     store: Store,
     path: Path,
     workers: Workers,
@@ -78,12 +78,12 @@ def extract_table(
     files : pandas.DataFrame
         With ``clip_id``, ``path``, ``sha256``, ``offset_s`` and ``duration_s``; each is
         audio that can be read.
-    identity : mapping
-        See `emotrace.features.identity.identify_feature_set`.
+    recipe : Recipe
+        See `emotrace.features.recipe.write_recipe`.
     store : Store
     path : Path
         Receives ``clip_id``, ``time_s`` and one float32 column per feature,
-        sorted by clip and time; the identity goes into its metadata.
+        sorted by clip and time; the recipe goes into its metadata.
     workers : Workers
     max_excluded : float
         Share of the clips that may be left out.
@@ -96,8 +96,8 @@ def extract_table(
         If more clips than may be would be left out, naming all of them; or if something
         fails that is not due to one clip, see `emotrace.features.clip.extract_clip`.
     """
-    kept = FeatureStore(store.root, identity)
-    requests = list_requests(files, identity)
+    kept = KeptFrames(store, recipe)
+    requests = list_requests(files, recipe)
     store.claim(path, map(kept.locate, requests))
     missing = _select_missing(requests, kept)
     reasons = {
@@ -120,19 +120,19 @@ def extract_table(
     digest = write_table(
         ((request.clip_id, _take_clip(request, kept, repaired)) for request in requests),
         path,
-        identity=identity,
+        recipe=recipe,
         excluded=[omission.request.clip_id for omission in excluded],
     )
     computed = len(missing) - len(omitted) + len(repaired)
     extraction = Extraction(digest, computed, len(requests) - computed, tuple(excluded))
-    logger.info("%s: %d computed, %d reused", kept.feature_set, computed, extraction.reused)
+    logger.info("%s: %d computed, %d reused", kept.recipe.name, computed, extraction.reused)
     return extraction
 
 
 def extract_shard(
     files: pd.DataFrame,
     *,
-    identity: Mapping[str, Any],
+    recipe: Recipe,
     store: Store,
     path: Path,
     shard: str,
@@ -143,7 +143,7 @@ def extract_shard(
 
     Parameters
     ----------
-    files, identity, store, path, workers, max_excluded
+    files, recipe, store, path, workers, max_excluded
         See `extract_table`.
     shard : str
         Which part, such as ``"2-of-5"``.
@@ -158,8 +158,8 @@ def extract_shard(
     EmotraceError
         See `extract_table`.
     """
-    kept = FeatureStore(store.root, identity)
-    requests = list_requests(files, identity)
+    kept = KeptFrames(store, recipe)
+    requests = list_requests(files, recipe)
     store.claim(path, map(kept.locate, requests))
     number, _, n_shards = shard.partition("-of-")
     # Divided before it is looked what is missing, which changes while the others are at work.
@@ -168,19 +168,19 @@ def extract_shard(
     omitted = _compute(missing, kept, workers, len(requests), max_excluded)
     logger.info(
         "%s: %d computed, %d reused",
-        kept.feature_set,
+        kept.recipe.name,
         len(missing) - len(omitted),
         len(mine) - len(missing),
     )
     return omitted
 
 
-def list_requests(files: pd.DataFrame, identity: Mapping[str, Any]) -> list[Request]:
+def list_requests(files: pd.DataFrame, recipe: Recipe) -> list[Request]:
     """List the clips long enough for a frame, in the order of their ids."""
-    grid = FrameGrid(**identity["frames"])
+    grid = FrameGrid(**recipe.settings)
     return [
         Request(
-            identity["feature_set"],
+            recipe.name,
             file.clip_id,
             os.path.abspath(file.path),
             file.sha256,
@@ -205,19 +205,19 @@ def read_known(paths: Iterable[str | Path]) -> dict[str, str]:
     return {row.clip_id: row.reason for table in tables for row in table.itertuples()}
 
 
-def _select_missing(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
+def _select_missing(requests: Sequence[Request], kept: KeptFrames) -> list[Request]:
     """List the clips without an entry; of clips with the same audio, one."""
     return [request for request in _drop_twins(requests, kept) if not kept.locate(request).exists()]
 
 
-def _drop_twins(requests: Sequence[Request], kept: FeatureStore) -> list[Request]:
+def _drop_twins(requests: Sequence[Request], kept: KeptFrames) -> list[Request]:
     """Keep one of the clips with the same audio."""
     return list({kept.locate(request): request for request in requests}.values())
 
 
 def _compute(
     missing: Sequence[Request],
-    kept: FeatureStore,
+    kept: KeptFrames,
     workers: Workers,
     n_clips: int,
     max_excluded: float,
@@ -226,9 +226,9 @@ def _compute(
     omitted: list[Omission] = []
     if not missing:
         return omitted
-    compile_functions(kept.feature_set, missing[0].grid)
+    compile_functions(kept.recipe.name, missing[0].grid)
     extract = partial(_extract_into_store, kept, is_compiled=workers.cluster == LOCAL)
-    label = f"{kept.feature_set}: computed"
+    label = f"{kept.recipe.name}: computed"
     for omission in map_clips(extract, missing, label=label, workers=workers, if_killed=_omit):
         if omission is not None:
             request = omission.request
@@ -243,7 +243,7 @@ def _omit(request: Request) -> Omission:
 
 
 def _extract_into_store(
-    kept: FeatureStore, request: Request, *, is_compiled: bool
+    kept: KeptFrames, request: Request, *, is_compiled: bool
 ) -> Omission | None:
     # Workers of this machine inherit the folder in which the job compiled; others have their own.
     if not is_compiled:
@@ -251,13 +251,13 @@ def _extract_into_store(
     try:
         clip = extract_clip(request)
     except UncomputableError as error:
-        kept.check_makers()  # Else what other code cannot compute would be left out.
+        kept.check()  # Else what other code cannot compute would be left out.
         return Omission(request, str(error))
     kept.write(request, clip)
     return None
 
 
-def _take_clip(request: Request, kept: FeatureStore, repaired: list[Request]) -> ClipFrames:
+def _take_clip(request: Request, kept: KeptFrames, repaired: list[Request]) -> ClipFrames:
     clip = kept.read(request)
     if clip is None:
         logger.warning(
@@ -272,7 +272,7 @@ def _take_clip(request: Request, kept: FeatureStore, repaired: list[Request]) ->
             clip = extract_clip(request)
         except UncomputableError as error:
             raise EmotraceError(
-                f"clip {request.clip_id} ({request.path}): {kept.feature_set} cannot be computed "
+                f"clip {request.clip_id} ({request.path}): {kept.recipe.name} cannot be computed "
                 f"any more: {error}",
                 hint="start the same command again, which leaves the clip out",
             ) from error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from emotrace.features import load_feature_set
 from emotrace.features.clip import ClipFrames
 from emotrace.reruns.checksums import seal_table
+from emotrace.reruns.recipe import Recipe
 
 ROW_GROUP_BYTES = 100e6
 """Size of what is written, and later read, at once. For each column of each such part, 1 kB of
@@ -25,7 +26,7 @@ def write_table(
     clips: Iterable[tuple[str, ClipFrames]],
     path: Path,
     *,
-    identity: Mapping[str, Any],
+    recipe: Recipe,
     excluded: Sequence[str],
 ) -> str:
     """Write clips, in the order given, as one table, and digest its content.
@@ -34,8 +35,8 @@ def write_table(
     ----------
     clips : iterable of (clip_id, ClipFrames)
     path : Path
-    identity : mapping
-        See `emotrace.features.identity.identify_feature_set`; goes into the metadata.
+    recipe : Recipe
+        See `emotrace.features.recipe.write_recipe`; goes into the metadata.
     excluded : sequence of str
         Ids of the clips that are missing because they could not be computed; likewise.
 
@@ -44,14 +45,14 @@ def write_table(
     str
         Digest of the content, blind to how the file encodes it.
     """
-    columns = load_feature_set(identity["feature_set"]).column_names()
+    columns = load_feature_set(recipe.name).column_names()
     schema = pa.schema(
         [
             ("clip_id", pa.string()),
             ("time_s", pa.float64()),
             *((column, pa.float32()) for column in columns),
         ],
-        metadata={"emotrace": json.dumps(identity), "excluded": json.dumps(list(excluded))},
+        metadata={"emotrace": json.dumps(asdict(recipe)), "excluded": json.dumps(list(excluded))},
     )
     digest = hashlib.sha256(repr(columns).encode())
     with pq.ParquetWriter(

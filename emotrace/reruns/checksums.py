@@ -157,27 +157,41 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def write_bytes(content: bytes | memoryview, path: str | Path) -> None:
-    """Write bytes below a line that holds their checksum."""
+def write_bytes(content: bytes | memoryview, path: str | Path, *, about: str = "") -> None:
+    """Write bytes below a line that holds their checksum.
+
+    Parameters
+    ----------
+    content : bytes or memoryview
+    path : str or Path
+    about : str, optional
+        What the content is, so that it is not taken for something else: part of the checksum.
+    """
     with open(path, "wb") as file:
-        file.write(hashlib.sha256(content).hexdigest().encode() + b"\n")
+        file.write(_digest_bytes(content, about))
         file.write(content)
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, *, about: str = "") -> bytes:
     """Read what `write_bytes` wrote.
 
     Raises
     ------
     DamagedError
-        If the file is not what was written.
+        If the file is not what was written, or is about something else.
     """
     with open(path, "rb") as file:
         checksum = file.readline(2 * SIZE + 1)
         content = file.read()
-    if checksum != hashlib.sha256(content).hexdigest().encode() + b"\n":
+    if checksum != _digest_bytes(content, about):
         _refuse(path)
     return content
+
+
+def _digest_bytes(content: bytes | memoryview, about: str) -> bytes:
+    digest = hashlib.sha256(about.encode())
+    digest.update(content)
+    return digest.hexdigest().encode() + b"\n"
 
 
 def _open_verified(path: str | Path) -> pa.NativeFile:

@@ -15,24 +15,21 @@ from emotrace.reruns.checksums import DamagedError, read_json
 from emotrace.reruns.store import FOLDER_NAME, Store, remove_entry
 from emotrace.runtime.errors import EmotraceError
 
+KINDS = ("inspections", "features", "fits")
+
 HEX16, SHA256, UNIQUE = r"[0-9a-f]{16}", r"[0-9a-f]{64}", r"[0-9a-f]{32}"
 
-FOLDERS = {
-    "inspections": (HEX16, r"[0-9a-f]{2}"),
-    "features": (r"\w+", HEX16, r"[0-9a-f]{2}"),
-    "fits": (r"\w+", r"\w+"),
-}
-"""For each kind of entry, the names of the folders in which it lies."""
+FOLDERS = (r"\w+", HEX16, r"[0-9a-f]{2}")
+"""The names of the folders of a kind in which an entry lies; see `emotrace.reruns.store`."""
 
-FILES = {
-    "inspections": rf"{SHA256}\.json",
-    "features": rf"{SHA256}_-?\d+\.\d{{6}}\.parquet",
-    "fits": rf"\.{HEX16}\.checkpoint",
-}
-"""The names of entries that are files; see `emotrace.training.store.name_checkpoint`."""
+WEIGHTS = ".safetensors"
+"""What the name of a fit's weights adds to that of its entry."""
 
-FIT, PARTS = HEX16, r"\w+\.(parquet|safetensors|json)"
-"""The name of an entry that is a folder, and those of the files in it."""
+FILE = rf"{SHA256}({WEIGHTS})?|\.{SHA256}\.checkpoint"
+"""The names of entries, their weights, and fits under way; see `emotrace.training.fits`."""
+
+UNFINISHED = rf"\.({FILE})\.{UNIQUE}"
+"""What they are called while they are written."""
 
 CLAIM = r"(.*/)?([^./][^/]*\.parquet|files\.csv)"
 """The name of a claim below those of its working folder, which is that of the product."""
@@ -139,9 +136,9 @@ def list_entries(root: Path) -> Iterator[Path]:
     root : Path
         Folder of the store.
     """
-    for kind, names in FOLDERS.items():
+    for kind in KINDS:
         folders = [root / kind]
-        for name in names:
+        for name in FOLDERS:
             folders = [
                 Path(member)
                 for folder in folders
@@ -149,7 +146,10 @@ def list_entries(root: Path) -> Iterator[Path]:
                 if member.is_dir(follow_symlinks=False) and _matches(name, member)
             ]
         for folder in folders:
-            yield from (Path(member) for member in _list_members(folder) if _is_entry(kind, member))
+            for member in _list_members(folder):
+                is_entry = _matches(rf"{FILE}|{UNFINISHED}", member)
+                if is_entry and member.is_file(follow_symlinks=False):
+                    yield Path(member)
 
 
 def _list_members(folder: Path) -> list[os.DirEntry[str]]:
@@ -163,22 +163,6 @@ def _list_members(folder: Path) -> list[os.DirEntry[str]]:
 
 def _matches(form: str, member: os.DirEntry[str]) -> bool:
     return re.fullmatch(form, member.name, re.ASCII) is not None
-
-
-def _is_entry(kind: str, member: os.DirEntry[str]) -> bool:
-    if member.is_file(follow_symlinks=False):
-        return _matches(_let_unfinished(FILES[kind]), member)
-    if kind != "fits" or not member.is_dir(follow_symlinks=False):
-        return False
-    return _matches(_let_unfinished(FIT), member) and all(
-        part.is_file(follow_symlinks=False) and _matches(PARTS, part)
-        for part in _list_members(Path(member))
-    )
-
-
-def _let_unfinished(form: str) -> str:
-    """Extend the form of a name by what it is called before it is finished."""
-    return rf"{form}|\.{form}\.{UNIQUE}"
 
 
 def _is_reached_without_links(path: Path, root: Path) -> bool:
@@ -266,14 +250,12 @@ def _is_used(entry: Path, store: Store, claimed: set[str]) -> bool:
             return time.time() - entry.stat().st_mtime < ABANDONED_S
         except FileNotFoundError:  # It was finished meanwhile.
             return True
-    return entry.relative_to(store.root).as_posix() in claimed
+    return entry.relative_to(store.root).as_posix().removesuffix(WEIGHTS) in claimed
 
 
 def _measure(entries: list[Path]) -> Content:
     size = 0
     for entry in entries:
         with suppress(FileNotFoundError):  # Finished or removed meanwhile.
-            size += sum(
-                file.stat().st_size for file in (entry.iterdir() if entry.is_dir() else [entry])
-            )
+            size += entry.stat().st_size
     return Content(entries, size)

@@ -1,22 +1,16 @@
-"""What a result depends on besides its inputs: the code and the libraries behind it."""
+"""Digests of code: what it does, and nothing of how it is written or where it lies."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emotrace.runtime.errors import EmotraceError
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -92,76 +86,6 @@ def check_code(planned: str, what: str, *files: str) -> None:
             f"{what}: its code was edited after the run was planned, or after this worker began",
             hint="start the same command again, and before it the workers of a Dask cluster",
         )
-
-
-@cache
-def check_versions(what: str, *planned: tuple[str, str]) -> None:
-    """Stop a process that runs with other libraries than the job that started it.
-
-    Workers on other machines may; what they made would be kept as the work of the
-    versions that were planned.
-
-    Parameters
-    ----------
-    what : str
-        Whose libraries.
-    *planned : tuple of str
-        Distributions and their versions.
-
-    Raises
-    ------
-    EmotraceError
-        If a version is another.
-    """
-    for name, version in planned:
-        found = _find_imported(name)
-        if found != version:
-            raise EmotraceError(
-                f"{what}: needs {name} {version}, and {socket.gethostname()} has {found}",
-                hint="start the workers in the environment of the workflow",
-            )
-
-
-def find_versions(*distributions: str) -> dict[str, str]:
-    """Return the installed versions of distributions, "absent" where not installed."""
-    versions = {}
-    for name in distributions:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return versions
-
-
-def digest_files(*files: str | Path) -> str:
-    """Digest the bytes of files, in their order."""
-    digest = hashlib.sha256()
-    for name in files:
-        with open(name, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def digest_tables(*tables: pa.Table | pd.DataFrame) -> str:
-    """Digest the names, types and values of tables, blind to how a file encodes them."""
-    import pyarrow as pa
-
-    digest = hashlib.sha256()
-    for table in tables:
-        if not isinstance(table, pa.Table):
-            table = pa.Table.from_pandas(table, preserve_index=False)
-        sink = pa.BufferOutputStream()
-        plain = table.combine_chunks().replace_schema_metadata(None)
-        with pa.ipc.new_stream(sink, plain.schema) as writer:
-            writer.write_table(plain)
-        digest.update(sink.getvalue())
-    return digest.hexdigest()
-
-
-@cache
-def _find_imported(distribution: str) -> str:
-    """Return the version of a distribution when this process first asked for it."""
-    return find_versions(distribution)[distribution]
 
 
 def _digest_modules(files: Sequence[str], read: Reader) -> str:

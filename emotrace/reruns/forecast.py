@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from emotrace.corpora.files import FILES, read_files, select_usable
 from emotrace.corpora.listing import Changes, find_changes
 from emotrace.corpora.sources import is_made_by_workflow
 from emotrace.features.extraction import list_requests
-from emotrace.features.store import FeatureStore
+from emotrace.features.kept import KeptFrames
 from emotrace.reruns.checksums import DamagedError, read_schema
+from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.records import INCOMPLETE, UNKNOWN
+from emotrace.reruns.store import Store
 
 REASONS = {
     UNKNOWN: "nothing says what it was made with",
@@ -88,13 +90,12 @@ class Forecast:
     jobs : sequence of PlannedJob
     plan : mapping
         See `emotrace.config.planning.plan_run`.
-    store : Path
-        Folder of the store.
+    store : Store
     """
 
     jobs: Sequence[PlannedJob]
     plan: Mapping[str, Any]
-    store: Path
+    store: Store
 
     def describe(self) -> list[str]:
         """Say what a run would do and why, one line for each thing; no line if nothing."""
@@ -129,19 +130,20 @@ class Forecast:
 
     def _describe_extraction(self, job: PlannedJob) -> str:
         feature_set = job.wildcards["feature_set"]
-        identity = self.plan["features"][feature_set]
-        why = _compare(_read_identity(Path(f"results/features/{feature_set}.parquet")), identity)
-        return f"{feature_set}: {self._count_clips(identity)} ({'; '.join(why) or job.why})"
+        recipe = self.plan["features"][feature_set]
+        table = Path(f"results/features/{feature_set}.parquet")
+        why = _compare(_read_recipe(table), asdict(recipe))
+        return f"{feature_set}: {self._count_clips(recipe)} ({'; '.join(why) or job.why})"
 
-    def _count_clips(self, identity: Mapping[str, Any]) -> str:
+    def _count_clips(self, recipe: Recipe) -> str:
         if not FILES.exists():
             return "all clips to compute"
         changes = self._changes
         other = {*changes.removed, *changes.replaced}
-        kept = FeatureStore(self.store, identity)
+        kept = KeptFrames(self.store, recipe)
         there = [
             kept.locate(request).exists()
-            for request in list_requests(select_usable(read_files(FILES)), identity)
+            for request in list_requests(select_usable(read_files(FILES)), recipe)
             if request.clip_id not in other
         ]
         counts = (
@@ -158,21 +160,25 @@ class Forecast:
         }
         extracted = {job.wildcards["feature_set"] for job in self._find("extract_features")}
         for feature_set, models in self.plan["runs"].items():
-            for model, identity in models.items():
+            for model, recipe in models.items():
                 job = planned.get((feature_set, model))
                 if job is not None:
-                    why = self._compare_training(job, identity)
+                    why = self._compare_training(job, recipe)
                     if feature_set in extracted:
                         why.append("the features may change")
                     yield model, feature_set, "; ".join(why) or job.why
                 elif feature_set in extracted:
                     yield model, feature_set, "only if the features come out different"
 
-    def _compare_training(self, job: PlannedJob, identity: Mapping[str, Any]) -> list[str]:
+    def _compare_training(self, job: PlannedJob, recipe: Recipe) -> list[str]:
         feature_set, model = job.wildcards["feature_set"], job.wildcards["model"]
         predictions = Path(f"results/runs/{feature_set}/{model}/predictions.parquet")
-        expected = {**identity, "protocol": self.plan["protocol"], "seeds": self.plan["seeds"]}
-        return _compare(_read_identity(predictions), expected)
+        expected = {
+            **asdict(recipe),
+            "protocol": self.plan["protocol"],
+            "seeds": self.plan["seeds"],
+        }
+        return _compare(_read_recipe(predictions), expected)
 
 
 def read_dry_run(printed: str) -> list[PlannedJob]:
@@ -187,7 +193,7 @@ def read_dry_run(printed: str) -> list[PlannedJob]:
     return jobs
 
 
-def _read_identity(table: Path) -> dict[str, Any] | None:
+def _read_recipe(table: Path) -> dict[str, Any] | None:
     """Read what a table says it was made with, or None if it is not there or damaged."""
     try:
         return json.loads((read_schema(table).metadata or {}).get(b"emotrace", b"null"))
@@ -196,7 +202,7 @@ def _read_identity(table: Path) -> dict[str, Any] | None:
 
 
 def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> list[str]:
-    """Say in which settings, versions and code two identities differ."""
+    """Say in which settings, versions and code two recipes differ."""
     lines = []
     for key, new in expected.items() if found else ():
         old = found.get(key)

@@ -2,32 +2,40 @@
 
 A store is a folder that several runs, users and machines may share::
 
-    inspections/IDENTITY/SH/SHA256.json            what an audio file turned out to be
-    features/FEATURE_SET/IDENTITY/SH/SHA256_OFFSET.parquet     one clip's frames
-    fits/FEATURE_SET/MODEL/KEY/                     one fitted model and what it predicts
-    claims/FOLDER/                                  which entries a working folder uses
+    KIND/NAME/KEY/EN/ENTRY     one thing that was made
+    claims/FOLDER/             which entries a working folder uses
 
-IDENTITY and KEY are digests of everything that decides the values; SH are the
-first two digits of SHA256, the digest of the audio file. An entry appears under
-its name only when it is complete, so that a killed job leaves none that is half
-written, and of two that write the same one, one wins. No entry is ever changed.
+KIND is ``inspections`` (what each audio file holds), ``features`` (the frames of each
+clip) or ``fits`` (each trained model and what it predicted). NAME and KEY are those of
+the recipe; see `emotrace.reruns.recipe`. ENTRY is a SHA-256 of what the recipe was
+applied to, such as an audio file, and EN its first two digits.
+
+An entry is one file that carries a checksum of its content and of its own name; the
+weights of a fit lie beside it, in ENTRY.safetensors, and their checksum in the entry. It
+appears under its name only when it is complete, so a killed job leaves none that is half
+written, and if two jobs write the same one, one of them wins. No entry is ever changed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emotrace.reruns.checksums import DamagedError, read_json, write_json
+from emotrace.reruns.checksums import (
+    DamagedError,
+    read_bytes,
+    read_json,
+    write_bytes,
+    write_json,
+)
+from emotrace.reruns.recipe import Recipe
 from emotrace.runtime.disks import FORBIDDEN
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.paths import expand_path
@@ -58,6 +66,61 @@ class Store:
         """Where the working folder notes what it uses."""
         return self.root / "claims" / hashlib.sha256(str(self.user).encode()).hexdigest()[:16]
 
+    def locate(self, recipe: Recipe, entry: str) -> Path:
+        """Name the file of an entry.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        entry : str
+            SHA-256, in hexadecimal digits, of what the recipe is applied to.
+        """
+        return self.root / recipe.kind / recipe.name / recipe.key / entry[:2] / entry
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Keep an entry.
+
+        Parameters
+        ----------
+        path : Path
+            See `locate`.
+        content : bytes
+
+        Raises
+        ------
+        EmotraceError
+            If the store cannot be written to.
+        """
+        with write_file(path) as unfinished:
+            write_bytes(content, unfinished, about=self._name(path))
+
+    def get(self, path: Path) -> bytes | None:
+        """Return an entry, or None if it is not there or damaged.
+
+        Parameters
+        ----------
+        path : Path
+            See `locate`.
+
+        Raises
+        ------
+        EmotraceError
+            If it is there and may not be read.
+        """
+        try:
+            return read_bytes(path, about=self._name(path))
+        except (FileNotFoundError, DamagedError):
+            return None
+        except OSError as error:
+            raise EmotraceError(
+                f"{path}: this entry of the store cannot be read ({error.strerror or error})",
+                hint="let its owner give you the right to read it, or name another folder under "
+                "store in the config",
+            ) from error
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
     def claim(self, product: Path, entries: Iterable[Path]) -> None:
         """Note which entries a product is made of, so that no clean-up takes them away.
 
@@ -76,7 +139,7 @@ class Store:
             If the store cannot be written to and lacks an entry, or its disk is full.
         """
         entries = set(entries)
-        names = sorted(entry.relative_to(self.root).as_posix() for entry in entries)
+        names = sorted(map(self._name, entries))
         claim = self.claims / os.path.relpath(product, self.user)
         try:
             _write_claim(self.claims / FOLDER_NAME, {"folder": str(self.user)})
@@ -112,12 +175,6 @@ def open_store(path: str) -> Store:
         raise EmotraceError(f"store: {error}", hint="name another folder") from None
 
 
-def digest_identity(identity: Mapping[str, Any]) -> str:
-    """Digest what decides the values of entries: sixteen hexadecimal digits."""
-    text = json.dumps(identity, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 @contextmanager
 def write_file(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to; it becomes `path` when all went well.
@@ -127,30 +184,21 @@ def write_file(path: Path) -> Iterator[Path]:
     EmotraceError
         If the store cannot be written to.
     """
-    with _write_beside(path) as unfinished:
+    unfinished = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         os.replace(unfinished, path)
-
-
-@contextmanager
-def write_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` to fill; it becomes `path` when all went well.
-
-    If another process was faster, its folder stays and this one is dropped.
-
-    Raises
-    ------
-    EmotraceError
-        If the store cannot be written to.
-    """
-    with _write_beside(path) as unfinished:
-        unfinished.mkdir()
-        yield unfinished
-        try:
-            os.rename(unfinished, path)
-        except OSError:
-            if not path.is_dir():
-                raise
+    except OSError as error:
+        raise EmotraceError(
+            f"{error.filename or path}: the store cannot be written to ({error.strerror or error})",
+            hint="make room or give yourself the right to write there, or name another folder "
+            "under store in the config",
+        ) from error
+    finally:
+        # Where it could not be written, it need not be there to be refused.
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def remove_entry(entry: Path) -> None:
@@ -162,12 +210,7 @@ def remove_entry(entry: Path) -> None:
         If it may not be removed.
     """
     try:
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)
-    except FileNotFoundError:
-        pass  # Another process removes it too.
+        entry.unlink(missing_ok=True)
     except OSError as error:
         raise EmotraceError(
             f"{error.filename or entry}: cannot be removed from the store "
@@ -188,24 +231,3 @@ def _write_claim(path: Path, content: dict[str, Any]) -> None:
 
 def _is_forbidden(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in FORBIDDEN
-
-
-@contextmanager
-def _write_beside(path: Path) -> Iterator[Path]:
-    unfinished = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-    except OSError as error:
-        raise EmotraceError(
-            f"{error.filename or path}: the store cannot be written to ({error.strerror or error})",
-            hint="make room or give yourself the right to write there, or name another folder "
-            "under store in the config",
-        ) from error
-    finally:
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished, ignore_errors=True)
-        else:
-            # Where it could not be written, it need not be there to be refused.
-            with suppress(OSError):
-                unfinished.unlink()

@@ -21,9 +21,9 @@ from emotrace.reruns.store import open_store
 from emotrace.runtime.disks import explain_refusal
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.jobs import remove_products
-from emotrace.training.identity import identify_model
 from emotrace.training.job import COLUMNS, train_all
 from emotrace.training.options import read_options
+from emotrace.training.recipe import write_recipe
 from emotrace.training.sequences import load_sequences, read_clips
 
 CORPUS = {
@@ -84,7 +84,7 @@ def train_model(options: Namespace) -> None:
     digest = train_all(
         load_sequences(options.table, paths["annotations"], list(clips["clip_id"])),
         clips,
-        identity=identify_model(
+        recipe=write_recipe(
             options.model, options.training, new_torch_retrains=options.new_torch_retrains
         ),
         protocol=options.protocol,
@@ -102,7 +102,7 @@ def _find_feature_set(table: Path) -> str:
     """Ask a feature table for its set, whose name is part of where fits are kept."""
     metadata = _read_schema(table).metadata or {}
     try:
-        feature_set = json.loads(metadata[b"emotrace"])["feature_set"]
+        feature_set = json.loads(metadata[b"emotrace"])["name"]
     except (KeyError, TypeError, ValueError):
         feature_set = None
     # Named as a module is, it leads to no other folder.

@@ -26,7 +26,7 @@ PREDICTED_AT_ONCE = 64
 class DivergedError(Exception):
     """A fit has reached values that are not finite, so it is of no use.
 
-    Whoever makes fits tells the user; what is imported here is part of a fit's identity.
+    Whoever makes fits tells the user; what is imported here is part of a fit's recipe.
 
     Parameters
     ----------

@@ -84,16 +84,6 @@ class Fit:
     history: pa.Table
     weights: bytes
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether all losses and predictions are numbers; not so after a fit that diverged."""
-        columns = [
-            self.history["fit_loss"],
-            self.history["validation_loss"],
-            self.predictions["prediction"],
-        ]
-        return all(np.isfinite(column.to_numpy()).all() for column in columns)
-
 
 def prepare_device(threads: int) -> torch.device:
     """Take the GPU where there is one, the CPU where not, and make both repeat themselves.

@@ -8,7 +8,9 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +21,19 @@ import torch
 
 from emotrace import TARGETS
 from emotrace.reruns.checksums import seal_table
-from emotrace.reruns.code import check_code, digest_tables
+from emotrace.reruns.code import check_code
+from emotrace.reruns.digests import digest_tables
+from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store, remove_entry
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import Fold, make_folds
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.devices import claim_gpu, is_out_of_memory
+from emotrace.training.fits import FitNames, get_fit, link_weights, name_checkpoint, put_fit
 from emotrace.training.fitting import DivergedError
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
-from emotrace.training.identity import list_code
+from emotrace.training.recipe import list_code
 from emotrace.training.sequences import Sequences
-from emotrace.training.store import (
-    FitStore,
-    link_weights,
-    name_checkpoint,
-    read_fit,
-    write_fit,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +61,7 @@ class Planned:
     fold : Fold
     target : str
     entry : Path
-        Its folder in the store.
+        Its file in the store.
     """
 
     seed: int
@@ -81,7 +79,7 @@ def train_all(
     sequences: Sequences,
     clips: pd.DataFrame,
     *,
-    identity: Mapping[str, Any],
+    recipe: Recipe,
     protocol: Mapping[str, Any],
     seeds: Sequence[int],
     feature_set: str,
@@ -98,8 +96,8 @@ def train_all(
         Features and labels of all clips.
     clips : pandas.DataFrame
         The corpus's clips.
-    identity : mapping
-        See `emotrace.training.identity.identify_model`.
+    recipe : Recipe
+        See `emotrace.training.recipe.write_recipe`.
     protocol : mapping
         The fields of `emotrace.config.schema.ProtocolSettings`.
     seeds : sequence of int
@@ -126,24 +124,32 @@ def train_all(
         written to, the GPU has too little memory, or fits diverged; those are named
         when all others are made and kept.
     """
-    fits = FitStore(store.root / "fits" / feature_set / identity["model"], identity, sequences)
+    names = FitNames(sequences)
     plan = [
-        Planned(seed, fold, target, fits.locate(fold, target, seed))
+        Planned(seed, fold, target, store.locate(recipe, names.name_entry(fold, target, seed)))
         for seed, fold in _list_folds(clips, protocol, seeds)
         for target in TARGETS
     ]
     store.claim(folder / "predictions.parquet", (planned.entry for planned in plan))
-    missing = [planned for planned in plan if not _is_kept(planned.entry)]
-    if missing:
+    about = {**asdict(recipe), "feature_set": feature_set, "protocol": dict(protocol)}
+    about |= {"seeds": list(seeds), "n_features": sequences.features.shape[-1]}
+    make = partial(_make_fits, sequences=sequences, recipe=recipe, store=store, threads=threads)
+    missing = [planned for planned in plan if not planned.entry.exists()]
+    with claim_gpu(gpu_slots) if missing else nullcontext():
+        _refuse_diverged(make(missing), recipe.name, feature_set)
+    digest, damaged = _write_run(plan, about, store, folder)
+    if damaged:
         with claim_gpu(gpu_slots):
-            diverged = _make_fits(missing, sequences, identity, threads)
-        _refuse_diverged(diverged, identity["model"], feature_set)
-    logger.info(
-        "%s: %d fits made, %d reused", identity["model"], len(missing), len(plan) - len(missing)
-    )
-    about = {**identity, "protocol": dict(protocol), "seeds": list(seeds)}
-    about["n_features"] = sequences.features.shape[-1]
-    return _write_run(plan, about, folder)
+            _refuse_diverged(make(damaged), recipe.name, feature_set)
+        digest, lost = _write_run(plan, about, store, folder)
+        if lost:
+            raise EmotraceError(
+                f"{lost[0].entry}: this fit was removed or damaged while it was needed",
+                hint="start the same command again",
+            )
+    n_made = len(missing) + len(damaged)
+    logger.info("%s: %d fits made, %d reused", recipe.name, n_made, len(plan) - n_made)
+    return digest
 
 
 def _list_folds(
@@ -161,21 +167,18 @@ def _list_folds(
             yield seed, fold
 
 
-def _is_kept(entry: Path) -> bool:
-    if read_fit(entry) is not None:
-        return True
-    if entry.exists():
-        logger.warning("%s is damaged, so the fit is made again", entry)
-        remove_entry(entry)
-    return False
-
-
 def _make_fits(
-    missing: Sequence[Planned], sequences: Sequences, identity: Mapping[str, Any], threads: int
+    missing: Sequence[Planned],
+    *,
+    sequences: Sequences,
+    recipe: Recipe,
+    store: Store,
+    threads: int,
 ) -> list[str]:
     """Make fits and keep them; return what is to be said of those that diverged."""
     diverged: list[str] = []
-    model, settings = identity["model"], identity["settings"]
+    if not missing:
+        return diverged
     device = prepare_device(threads)
     fold: Fold | None = None
     data: FoldData | None = None
@@ -184,9 +187,9 @@ def _make_fits(
         try:
             if planned.fold is not fold:
                 fold, data = planned.fold, None  # two folds at once would take twice the memory
-                data = prepare_fold(sequences, fold, settings, device)
+                data = prepare_fold(sequences, fold, recipe.settings, device)
             started = time.monotonic()
-            fit = _make_fit(planned, sequences, data, identity, checkpoint)
+            fit = _make_fit(planned, sequences, data, recipe, checkpoint)
         except DivergedError as error:
             checkpoint.remove()
             diverged.append(f"{planned.name}: {error}")
@@ -196,11 +199,11 @@ def _make_fits(
             if not is_out_of_memory(error):
                 raise
             raise EmotraceError(
-                f"{model}: the GPU has too little memory ({error})",
+                f"{recipe.name}: the GPU has too little memory ({error})",
                 hint="lower training.batch_size or gpu_slots in the config, or take a larger GPU",
             ) from None
-        check_code(identity["code"], model, *list_code(model))
-        write_fit(planned.entry, fit)
+        check_code(recipe.code, recipe.name, *list_code(recipe.name))
+        put_fit(store, planned.entry, fit)
         checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
     return diverged
@@ -210,7 +213,7 @@ def _make_fit(
     planned: Planned,
     sequences: Sequences,
     data: FoldData,
-    identity: Mapping[str, Any],
+    recipe: Recipe,
     checkpoint: Checkpoint,
 ) -> Fit:
     """Fit with whole batches, or with batches in as many pieces as the GPU's memory asks for."""
@@ -218,11 +221,11 @@ def _make_fit(
     while True:
         try:
             return run_fit(
-                identity["model"],
+                recipe.name,
                 sequences,
                 data,
                 planned.target,
-                settings=identity["settings"],
+                settings=recipe.settings,
                 seed=planned.seed,
                 checkpoint=checkpoint,
                 n_pieces=n_pieces,
@@ -235,7 +238,7 @@ def _make_fit(
         n_pieces *= 2
         logger.warning(
             "%s: the GPU has too little memory, so each batch is taken in %d pieces",
-            identity["model"],
+            recipe.name,
             n_pieces,
         )
 
@@ -263,19 +266,30 @@ def _refuse_diverged(diverged: Sequence[str], model: str, feature_set: str) -> N
         )
 
 
-def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) -> str:
-    """Gather the fits in one table each for predictions, attention and history."""
+def _write_run(
+    plan: Sequence[Planned], about: Mapping[str, Any], store: Store, folder: Path
+) -> tuple[str, list[Planned]]:
+    """Gather the fits in one table each for predictions, attention and history.
+
+    Returns
+    -------
+    digest : str
+        Of what the tables say.
+    damaged : list of Planned
+        Fits that are missing from the tables, and are removed from the store.
+    """
     (folder / "weights").mkdir(parents=True, exist_ok=True)
     # Features that a model leaves out change no prediction, but the tables count them.
     digest = hashlib.sha256(str(about["n_features"]).encode())
     writers: dict[str, pq.ParquetWriter] = {}
+    damaged = []
     for planned in plan:
-        fit = read_fit(planned.entry)
+        fit = get_fit(store, planned.entry)
         if fit is None:
-            raise EmotraceError(
-                f"{planned.entry}: this fit was removed or damaged while it was needed",
-                hint="start the same command again",
-            )
+            logger.warning("%s is damaged or gone, so the fit is made again", planned.entry)
+            remove_entry(planned.entry)
+            damaged.append(planned)
+            continue
         keys = {"target": planned.target, "fold": planned.fold.number, "seed": planned.seed}
         for name, columns in COLUMNS.items():
             table = _add_keys(getattr(fit, name), keys).select(columns)
@@ -289,7 +303,7 @@ def _write_run(plan: Sequence[Planned], about: Mapping[str, Any], folder: Path) 
     for name, writer in writers.items():
         writer.close()
         seal_table(folder / f"{name}.parquet")
-    return digest.hexdigest()
+    return digest.hexdigest(), damaged
 
 
 def _add_keys(table: pa.Table, keys: Mapping[str, Any]) -> pa.Table:

@@ -1,21 +1,20 @@
-"""What decides the values of a feature set: its settings, its code, and the libraries it calls."""
+"""The recipe of a feature set; imports nothing heavy."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from emotrace.reruns.code import ROOT, digest_code, find_versions
+from emotrace.reruns.code import ROOT, digest_code
+from emotrace.reruns.recipe import Recipe, find_versions
 from emotrace.runtime.errors import EmotraceError
 
 
-def identify_feature_set(feature_set: str, frames: Mapping[str, float]) -> dict[str, Any]:
-    """Name everything but the audio that decides a feature set's values.
+def write_recipe(feature_set: str, frames: Mapping[str, float]) -> Recipe:
+    """Write the recipe of a feature set: everything but the audio that decides its values.
 
-    Two equal identities give equal features of equal audio. What only moves
-    clips about, such as the workers and the tables, is no part of it.
+    What only moves clips about, such as the workers and the tables, is no part of it.
 
     Parameters
     ----------
@@ -23,32 +22,21 @@ def identify_feature_set(feature_set: str, frames: Mapping[str, float]) -> dict[
         Name of the set.
     frames : mapping
         ``window_s`` and ``hop_s``.
-
-    Returns
-    -------
-    dict
-        ``feature_set``, ``frames``, ``code`` (a digest) and ``libraries`` (versions).
     """
-    return {
-        "feature_set": feature_set,
-        "frames": dict(frames),
-        "code": digest_code(*list_code(feature_set)),
-        "libraries": find_libraries(feature_set),
-    }
+    files = ("emotrace/audio/decoding.py", _name_file(feature_set))
+    libraries = {name for file in files for name in _read_libraries(file)}
+    return Recipe(
+        kind="features",
+        name=feature_set,
+        settings=dict(frames),
+        code=digest_code(*list_code(feature_set)),
+        libraries=find_versions(*sorted(libraries)),
+    )
 
 
 def list_code(feature_set: str) -> tuple[str, str]:
     """Name the files that, with all they import, compute a feature set."""
     return "emotrace/features/clip.py", _name_file(feature_set)
-
-
-def find_libraries(feature_set: str) -> dict[str, str]:
-    """Return the versions of the libraries that read audio and that a feature set calls."""
-    names = {
-        *_read_libraries("emotrace/audio/decoding.py"),
-        *_read_libraries(_name_file(feature_set)),
-    }
-    return find_versions(*sorted(names))
 
 
 def _name_file(feature_set: str) -> str:

@@ -1,0 +1,43 @@
+"""Inspections of audio files, kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+
+from emotrace.corpora.inspection import Inspection, inspect_content, read_content
+from emotrace.reruns.code import digest_code
+from emotrace.reruns.recipe import Recipe, find_versions
+from emotrace.reruns.store import Store
+
+CODE = "emotrace/corpora/inspection.py"
+
+
+def write_recipe() -> Recipe:
+    """Write the recipe by which audio files are inspected."""
+    return Recipe("inspections", "audio", {}, digest_code(CODE), find_versions("av"))
+
+
+def inspect_audio(path: str, store: Store, recipe: Recipe) -> Inspection:
+    """Inspect a file; the same bytes, once inspected, are not decoded again.
+
+    Parameters
+    ----------
+    path : str
+        Of the audio file.
+    store : Store
+    recipe : Recipe
+        See `write_recipe`.
+    """
+    content = read_content(path)
+    if isinstance(content, Inspection):
+        return content
+    entry = store.locate(recipe, hashlib.sha256(content).hexdigest())
+    kept = store.get(entry)
+    if kept is not None:
+        return Inspection(**json.loads(kept))
+    inspected = inspect_content(path, content)
+    recipe.check(CODE)
+    store.put(entry, json.dumps(asdict(inspected)).encode())
+    return inspected

@@ -1,0 +1,128 @@
+"""How fits are named in the store, and how they are written there."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emotrace import TARGETS
+from emotrace.reruns.store import Store, write_file
+from emotrace.splits.folds import Fold
+from emotrace.training.fold import Fit
+from emotrace.training.sequences import Sequences
+
+TABLES = ("predictions", "attention", "history")
+CHECKSUM = "weights.sha256"
+
+
+class FitNames:
+    """The names of a model's fits, which tell everything that decides them but the recipe.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        All clips; their content decides the rest.
+    """
+
+    def __init__(self, sequences: Sequences) -> None:
+        self.clips = _digest_clips(sequences)
+        self.n_frames = sequences.valid.shape[1]
+
+    def name_entry(self, fold: Fold, target: str, seed: int) -> str:
+        """Name the entry of a fit.
+
+        The labels of the tested clips are no part of the name, because they
+        decide nothing; in the protocol ``paper`` they are those of the
+        validation set.
+        """
+        learnt = [
+            [(clip_id, *self.clips[clip_id, target]) for clip_id in part]
+            for part in (fold.training, fold.validation)
+        ]
+        tested = [(clip_id, self.clips[clip_id, target][0]) for clip_id in fold.test]
+        # Dropout draws numbers for padding too, so the longest clip of all counts.
+        parts = (*learnt, tested, self.n_frames, target, seed)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def name_checkpoint(entry: Path) -> Path:
+    """Name the file beside a fit's entry that keeps it while it is under way.
+
+    Like all that is unfinished it begins with a dot, and goes with the next clean-up
+    when a day old.
+    """
+    return entry.with_name(f".{entry.name}.checkpoint")
+
+
+def put_fit(store: Store, entry: Path, fit: Fit) -> None:
+    """Keep a fit: its weights in a file of their own, then the rest, which holds their checksum.
+
+    Raises
+    ------
+    EmotraceError
+        If the store cannot be written to.
+    """
+    with write_file(name_weights(entry)) as unfinished:
+        # Not safetensors' save_file, whose files nobody else may read, whatever the umask.
+        unfinished.write_bytes(fit.weights)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name in TABLES:
+            sink = pa.BufferOutputStream()
+            pq.write_table(getattr(fit, name), sink)
+            archive.writestr(name, sink.getvalue().to_pybytes())
+        archive.writestr(CHECKSUM, hashlib.sha256(fit.weights).hexdigest())
+    store.put(entry, written.getvalue())
+
+
+def get_fit(store: Store, entry: Path) -> Fit | None:
+    """Return a fit, or None if it is not there or damaged.
+
+    Raises
+    ------
+    EmotraceError
+        If it is there and may not be read.
+    """
+    content = store.get(entry)
+    if content is None or not name_weights(entry).is_file():
+        return None
+    weights = name_weights(entry).read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if archive.read(CHECKSUM).decode() != hashlib.sha256(weights).hexdigest():
+            return None
+        tables = [pq.read_table(pa.BufferReader(archive.read(name))) for name in TABLES]
+    return Fit(*tables, weights)
+
+
+def link_weights(entry: Path, path: Path) -> None:
+    """Give a fit's weights a second name, or a copy where the disk is another one."""
+    path.unlink(missing_ok=True)
+    try:
+        os.link(name_weights(entry), path)
+    except OSError:
+        shutil.copyfile(name_weights(entry), path)
+
+
+def name_weights(entry: Path) -> Path:
+    """Name the file beside a fit's entry that holds its weights."""
+    return entry.with_name(f"{entry.name}.safetensors")
+
+
+def _digest_clips(sequences: Sequences) -> dict[tuple[str, str], tuple[str, str]]:
+    """Digest for each clip and target what a model hears, and what it is told."""
+    digests = {}
+    for row, clip_id in enumerate(sequences.clip_ids):
+        valid = sequences.valid[row]
+        heard = hashlib.sha256(sequences.times[row, valid].tobytes())
+        heard.update(sequences.features[row, valid].tobytes())
+        for column, target in enumerate(TARGETS):
+            told = hashlib.sha256(sequences.labels[row, valid, column].tobytes())
+            digests[clip_id, target] = (heard.hexdigest(), told.hexdigest())
+    return digests
