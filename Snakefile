@@ -10,6 +10,7 @@ same rule: Snakemake would pass over changes of the rule that takes it while the
 other one runs. Only what follows a checkpoint is looked at again.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -45,8 +46,11 @@ from emotrace.config.planning import (
     shorten_failure,
 )
 from emotrace.reruns.code import digest_code
+from emotrace.reruns.dry_run import JOBS_FILE, JobWriter
 
 logger.addFilter(shorten_failure)
+if jobs_file := os.environ.get(JOBS_FILE):
+    logger.addHandler(JobWriter(jobs_file))
 name_user()
 
 try:
