@@ -33,7 +33,11 @@ from emotrace.corpora.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.runtime.disks import refuse_unusable_store, refuse_unwritable_folder
+from emotrace.runtime.disks import (
+    refuse_unusable_store,
+    refuse_unwritable_folder,
+    silence_lost_log_lines,
+)
 from emotrace.runtime.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.config.planning import (
@@ -58,6 +62,7 @@ try:
     refuse_unwritable_folder()
     refuse_empty_blocks(config)
 except EmotraceError as error:
+    silence_lost_log_lines()
     raise WorkflowError(str(error)) from None
 
 
