@@ -10,6 +10,7 @@ same rule: Snakemake would pass over changes of the rule that takes it while the
 other one runs. Only what follows a checkpoint is looked at again.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,7 +33,11 @@ from emotrace.corpora.sources import (
     select_audio_settings,
     select_table_settings,
 )
-from emotrace.runtime.disks import check_store_folder, check_working_folder
+from emotrace.runtime.disks import (
+    check_store_folder,
+    check_working_folder,
+    silence_lost_log_lines,
+)
 from emotrace.runtime.errors import EmotraceError
 from emotrace.evaluation import ATTENTIVE
 from emotrace.config.planning import (
@@ -45,8 +50,11 @@ from emotrace.config.planning import (
     shorten_failure,
 )
 from emotrace.reruns.code import digest_code
+from emotrace.reruns.dry_run import JOBS_FILE, JobWriter
 
 logger.addFilter(shorten_failure)
+if jobs_file := os.environ.get(JOBS_FILE):
+    logger.addHandler(JobWriter(jobs_file))
 name_user()
 
 try:
@@ -54,6 +62,7 @@ try:
     check_working_folder()
     check_blocks(config)
 except EmotraceError as error:
+    silence_lost_log_lines()
     raise WorkflowError(str(error)) from None
 
 

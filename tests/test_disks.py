@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,13 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from emotrace.runtime.disks import check_store_folder
+from emotrace.runtime.disks import check_store_folder, silence_unclosed_files
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.jobs import run_job
 from emotrace.training import checkpoint
@@ -218,6 +220,21 @@ def test_a_job_says_that_its_disk_is_full_though_its_log_is_lost(
     assert_clear(job.stderr, disk, FULL)
     assert named in job.stderr
     assert not list(disk.glob("*.parquet"))
+
+
+def test_files_that_a_full_disk_keeps_open_are_passed_over_and_no_other_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    silence_unclosed_files()
+    others = [
+        SimpleNamespace(exc_value=error)
+        for error in (OSError(errno.EIO, "broken"), OSError("odd"), ValueError("odd"))
+    ]
+    for unraisable in (SimpleNamespace(exc_value=OSError(errno.ENOSPC, FULL)), *others):
+        sys.unraisablehook(unraisable)
+    assert reported == others
 
 
 def test_the_training_command_says_that_its_disk_is_full(mount: Mount, tmp_path: Path) -> None:

@@ -150,4 +150,4 @@ def read_run(folder: Path) -> dict[str, bytes]:
 
 
 def list_entries(store: Path) -> list[Path]:
-    return sorted(path for path in store.glob("fits/*/*/*/[!.]*") if not path.suffix)
+    return sorted(path for path in store.glob("fits/*/*/*/*") if path.suffix != ".safetensors")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-from emotrace.reruns.forecast import read_dry_run
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,8 +58,17 @@ def succeed(completed: subprocess.CompletedProcess[str]) -> str:
 
 
 def list_jobs(printed: str) -> list[str]:
-    """List the jobs of a run, or of a dry run, as "rule wildcard wildcard"; milestones left out."""
-    return [" ".join([job.rule, *job.wildcards.values()]) for job in read_dry_run(printed)]
+    """List the jobs of a run, or of a dry run, as "rule wildcard wildcard"; milestones left out.
+
+    This reads what Snakemake prints for people, and so does not depend on the code under test.
+    """
+    jobs = []
+    blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", printed, flags=re.MULTILINE)
+    for rule, block in zip(blocks[1::2], blocks[2::2], strict=True):
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block.partition("\n[")[0], re.MULTILINE))
+        if "output" in fields:
+            jobs.append(" ".join([rule, *re.findall(r"=([^,]+)", fields.get("wildcards", ""))]))
+    return jobs
 
 
 def copy_workflow(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Say in words what the next run would do, and why."""
 
 import json
+import os
 import subprocess
 import tempfile
 
@@ -8,20 +9,30 @@ from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace.reruns.forecast import Forecast, read_dry_run
+    from emotrace.reruns.dry_run import JOBS_FILE, read_jobs
+    from emotrace.reruns.forecast import Forecast
     from emotrace.reruns.store import open_store
     from emotrace.runtime.errors import EmotraceError
 
     params = snakemake.params
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".json") as config,
+        tempfile.NamedTemporaryFile(suffix=".jsonl") as jobs_file,
+    ):
         json.dump(snakemake.config, config)
         config.flush()
         command = [params.python, "-m", "snakemake", "--snakefile", params.snakefile]
         command += ["--directory", ".", "--configfile", config.name]
         command += ["--dry-run", "all", *params.options]
-        dry_run = subprocess.run(command, capture_output=True, text=True, check=False)
+        dry_run = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {JOBS_FILE: jobs_file.name},
+        )
+        jobs = read_jobs(jobs_file.name)
     printed = dry_run.stdout + dry_run.stderr
-    jobs = read_dry_run(printed)
     if dry_run.returncode or not (jobs or "Nothing to be done" in printed):
         raise EmotraceError(
             f"the next run cannot be planned:\n{printed}",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from emotrace.corpora.sources import is_made_by_workflow
 from emotrace.features.extraction import list_requests
 from emotrace.features.kept import KeptFrames
 from emotrace.reruns.checksums import DamagedError, read_schema
+from emotrace.reruns.dry_run import PlannedJob
 from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.records import INCOMPLETE, UNKNOWN
 from emotrace.reruns.store import Store
@@ -30,7 +30,10 @@ REASONS = {
     "Forced execution": "asked for",
     "Input files updated by another job": "what it is made of changes",
 }
-"""What Snakemake's reasons hold, and what they mean; the first that is found counts."""
+"""What Snakemake's reasons hold, and what they mean; the first that is found counts.
+
+Snakemake gives its reasons as text alone, so they are found by their words.
+"""
 
 OTHER_REASONS = {
     "build_corpus": {
@@ -59,29 +62,6 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class PlannedJob:
-    """A job that a dry run announces.
-
-    Parameters
-    ----------
-    rule : str
-    reason : str
-        In Snakemake's words.
-    wildcards : dict of str to str
-    """
-
-    rule: str
-    reason: str = ""
-    wildcards: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def why(self) -> str:
-        """The reason in plain words."""
-        reasons = REASONS | OTHER_REASONS.get(self.rule, {})
-        return next((words for sign, words in reasons.items() if sign in self.reason), self.reason)
-
-
-@dataclass(frozen=True)
 class Forecast:
     """What a dry run announces, and what it is to be made with.
 
@@ -104,7 +84,9 @@ class Forecast:
         lines += [self._describe_extraction(job) for job in self._find("extract_features")]
         lines += _group(self._describe_training())
         told = {*corpus, "extract_shard", "extract_features", "train_model"}
-        rest = [(_name_product(job), "", job.why) for job in self.jobs if job.rule not in told]
+        rest = [
+            (_name_product(job), "", _say_why(job)) for job in self.jobs if job.rule not in told
+        ]
         return lines + _group(rest)
 
     def _find(self, *rules: str) -> list[PlannedJob]:
@@ -119,21 +101,21 @@ class Forecast:
 
     def _describe_files(self, job: PlannedJob) -> str:
         if job.rule != "inspect_audio" or not FILES.exists():
-            return job.why
+            return _say_why(job)
         changes = self._changes
         counts = (
             (len(changes.added), "new"),
             (len(changes.removed), "gone"),
             (len(changes.replaced), "with other audio"),
         )
-        return ", ".join(f"{count} {what}" for count, what in counts if count) or job.why
+        return ", ".join(f"{count} {what}" for count, what in counts if count) or _say_why(job)
 
     def _describe_extraction(self, job: PlannedJob) -> str:
         feature_set = job.wildcards["feature_set"]
         recipe = self.plan["features"][feature_set]
         table = Path(f"results/features/{feature_set}.parquet")
         why = _compare(_read_recipe(table), asdict(recipe))
-        return f"{feature_set}: {self._count_clips(recipe)} ({'; '.join(why) or job.why})"
+        return f"{feature_set}: {self._count_clips(recipe)} ({'; '.join(why) or _say_why(job)})"
 
     def _count_clips(self, recipe: Recipe) -> str:
         if not FILES.exists():
@@ -166,7 +148,7 @@ class Forecast:
                     why = self._compare_training(job, recipe)
                     if feature_set in extracted:
                         why.append("the features may change")
-                    yield model, feature_set, "; ".join(why) or job.why
+                    yield model, feature_set, "; ".join(why) or _say_why(job)
                 elif feature_set in extracted:
                     yield model, feature_set, "only if the features come out different"
 
@@ -181,16 +163,10 @@ class Forecast:
         return _compare(_read_recipe(predictions), expected)
 
 
-def read_dry_run(printed: str) -> list[PlannedJob]:
-    """Read which jobs ``snakemake --dry-run`` announces, milestones left out."""
-    jobs = []
-    blocks = re.split(r"^(?:local)?(?:rule|checkpoint) (\w+):$", printed, flags=re.MULTILINE)
-    for rule, block in zip(blocks[1::2], blocks[2::2], strict=True):
-        fields = dict(re.findall(r"^    (\w+): (.*)$", block.partition("\n[")[0], re.MULTILINE))
-        wildcards = dict(re.findall(r"(\w+)=([^,]+)", fields.get("wildcards", "")))
-        if "output" in fields:
-            jobs.append(PlannedJob(rule, fields.get("reason", ""), wildcards))
-    return jobs
+def _say_why(job: PlannedJob) -> str:
+    """Say in plain words why Snakemake plans a job."""
+    reasons = REASONS | OTHER_REASONS.get(job.rule, {})
+    return next((words for sign, words in reasons.items() if sign in job.reason), job.reason)
 
 
 def _read_recipe(table: Path) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ import errno
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.paths import expand_path
@@ -57,8 +59,6 @@ def check_working_folder() -> None:
         try:
             _try_writing(folder)
         except OSError as error:
-            # Snakemake's own log is lost with it, about which `logging` would print a page.
-            logging.raiseExceptions = False
             raise explain_refusal(error) or error from None
     try:
         _try_writing(_find_temporary_folder())
@@ -83,6 +83,31 @@ def _find_temporary_folder() -> Path:
         return Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     except FileNotFoundError:  # no folder of this machine takes any
         return Path.cwd()
+
+
+def silence_lost_log_lines() -> None:
+    """Let `logging` pass over what it cannot write, for the rest of this process.
+
+    A run that is refused because its folder is full loses Snakemake's log too, and `logging`
+    would print a page for each lost line.
+    """
+    logging.raiseExceptions = False
+
+
+def silence_unclosed_files() -> None:
+    """Let Python pass over files that a full disk keeps from closing, for the rest of this process.
+
+    After a job has said that its disk is full, Python closes what is still open as late as it
+    ends the process, and would print a page for each file. It still reports other errors.
+    """
+    report = sys.unraisablehook
+
+    def report_others(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, OSError) and error.errno in FULL):
+            report(unraisable)
+
+    sys.unraisablehook = report_others
 
 
 def check_store_folder(store: str) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from emotrace.runtime.disks import explain_refusal
+from emotrace.runtime.disks import explain_refusal, silence_unclosed_files
 from emotrace.runtime.errors import EmotraceError
 
 
 @contextmanager
 def run_job(log: str | Path, *outputs: str | Path) -> Iterator[None]:
     """Send log lines to the job's log file, and errors to the terminal too.
+
+    For the rest of the process, files that a full disk keeps open are passed over.
 
     Parameters
     ----------
@@ -31,6 +33,7 @@ def run_job(log: str | Path, *outputs: str | Path) -> Iterator[None]:
         After an `EmotraceError` or a disk that takes no more, whose message alone is
         shown; after any other error, whose traceback goes to the log.
     """
+    silence_unclosed_files()
     try:
         with _write_log(log):
             yield
@@ -70,8 +73,6 @@ def _write_log(log: str | Path) -> Iterator[None]:
 
 def remove_products(outputs: Iterable[str | Path]) -> None:
     """Remove what may be half written; Snakemake would, but a full disk may end it before."""
-    # What is still open cannot be closed on a full disk, about which Python would print pages.
-    sys.unraisablehook = lambda unraisable: None
     for output in map(Path, outputs):
         if output.is_dir():
             shutil.rmtree(output, ignore_errors=True)

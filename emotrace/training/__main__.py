@@ -18,7 +18,7 @@ import pyarrow as pa
 from emotrace import TARGETS
 from emotrace.reruns.checksums import read_schema
 from emotrace.reruns.store import open_store
-from emotrace.runtime.disks import explain_refusal
+from emotrace.runtime.disks import explain_refusal, silence_unclosed_files
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.jobs import remove_products
 from emotrace.training.job import COLUMNS, train_all
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("emotrace").setLevel(logging.INFO)
+    silence_unclosed_files()
     options = read_options(arguments)
     try:
         train_model(options)
