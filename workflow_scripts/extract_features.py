@@ -9,6 +9,7 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from emotrace.corpora.files import digest_audio, read_verified_files, select_usable
     from emotrace.features.extraction import extract_table, list_excluded, read_known
+    from emotrace.reruns.recipe import Recipe
     from emotrace.reruns.store import open_store
     from emotrace.runtime.workers import Workers
 
@@ -17,7 +18,7 @@ def main() -> None:
     files = read_verified_files(inputs.files, inputs.digest, digest_audio)
     extraction = extract_table(
         select_usable(files),
-        recipe=params.recipe.adopt_libraries(),
+        recipe=Recipe(**params.recipe).adopt_libraries(),
         store=open_store(config["store"]),
         path=Path(output.table),
         workers=Workers(

@@ -16,6 +16,7 @@ def main() -> None:
     from emotrace.corpora.inspection import Inspection
     from emotrace.corpora.inspections import inspect_audio
     from emotrace.corpora.listing import list_files
+    from emotrace.reruns.recipe import Recipe
     from emotrace.reruns.store import open_store
     from emotrace.runtime.errors import EmotraceError
     from emotrace.runtime.parallel import KILLED, map_clips
@@ -29,7 +30,7 @@ def main() -> None:
             hint="look whether the block corpus of the config names the right files",
         )
     store = open_store(config["store"])
-    recipe = snakemake.params.recipe.adopt_libraries()
+    recipe = Recipe(**snakemake.params.recipe).adopt_libraries()
     inspected = map_clips(
         partial(inspect_audio, store=store, recipe=recipe),
         list(map(os.path.abspath, listed["path"])),

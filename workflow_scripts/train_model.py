@@ -7,6 +7,7 @@ from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
+    from emotrace.reruns.recipe import Recipe
     from emotrace.reruns.store import open_store
     from emotrace.training.job import train_all
     from emotrace.training.sequences import load_sequences, read_clips
@@ -17,7 +18,7 @@ def main() -> None:
     digest = train_all(
         load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"])),
         clips,
-        recipe=params.recipe.adopt_libraries(),
+        recipe=Recipe(**params.recipe).adopt_libraries(),
         protocol=params.protocol,
         seeds=params.seeds,
         feature_set=wildcards.feature_set,

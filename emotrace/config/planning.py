@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -17,7 +18,6 @@ from emotrace.config.suggestions import suggest
 from emotrace.corpora import inspections
 from emotrace.corpora.sources import list_clip_ids, list_labels
 from emotrace.features import recipe as features
-from emotrace.reruns.recipe import Recipe
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.feasibility import check_feasibility, name_artist
 from emotrace.training import recipe as training
@@ -137,6 +137,8 @@ def check_protocol(settings: Config) -> None:
 def plan_run(settings: Config) -> dict[str, Any]:
     """Gather what the results of an experiment are to be made with.
 
+    Recipes are dictionaries here, because Snakemake compares no other objects.
+
     Returns
     -------
     dict
@@ -144,17 +146,21 @@ def plan_run(settings: Config) -> dict[str, Any]:
         that of each feature set; ``runs``, for each feature set that of each model;
         ``protocol``; ``seeds``.
     """
-    runs: dict[str, dict[str, Recipe]] = {}
+    runs: dict[str, dict[str, dict[str, Any]]] = {}
     for feature_set, model in settings.list_runs():
-        runs.setdefault(feature_set, {})[model] = training.write_recipe(
-            model,
-            settings.training_of(model),
-            new_torch_retrains=settings.new_torch_retrains,
+        runs.setdefault(feature_set, {})[model] = asdict(
+            training.write_recipe(
+                model,
+                settings.training_of(model),
+                new_torch_retrains=settings.new_torch_retrains,
+            )
         )
     return {
         "corpus": settings.corpus.model_dump(mode="json"),
-        "inspection": inspections.write_recipe(),
-        "features": {name: features.write_recipe(name, settings.frames_of(name)) for name in runs},
+        "inspection": asdict(inspections.write_recipe()),
+        "features": {
+            name: asdict(features.write_recipe(name, settings.frames_of(name))) for name in runs
+        },
         "runs": runs,
         "protocol": settings.protocol.model_dump(mode="json"),
         "seeds": sorted(settings.seeds),

@@ -112,7 +112,7 @@ class Forecast:
 
     def _describe_extraction(self, job: PlannedJob) -> str:
         feature_set = job.wildcards["feature_set"]
-        recipe = self.plan["features"][feature_set]
+        recipe = Recipe(**self.plan["features"][feature_set])
         table = Path(f"results/features/{feature_set}.parquet")
         why = _compare(_read_recipe(table), asdict(recipe))
         return f"{feature_set}: {self._count_clips(recipe)} ({'; '.join(why) or _say_why(job)})"
@@ -152,11 +152,11 @@ class Forecast:
                 elif feature_set in extracted:
                     yield model, feature_set, "only if the features come out different"
 
-    def _compare_training(self, job: PlannedJob, recipe: Recipe) -> list[str]:
+    def _compare_training(self, job: PlannedJob, recipe: Mapping[str, Any]) -> list[str]:
         feature_set, model = job.wildcards["feature_set"], job.wildcards["model"]
         predictions = Path(f"results/runs/{feature_set}/{model}/predictions.parquet")
         expected = {
-            **asdict(recipe),
+            **recipe,
             "protocol": self.plan["protocol"],
             "seeds": self.plan["seeds"],
         }
