@@ -139,7 +139,7 @@ def test_a_validation_part_without_r2_shows_a_dash_and_chooses_by_the_lowest_err
     table, *_ = build_tables(replace(make_evaluation(RUNS), metrics=metrics), DEMO)
     ((name, *_, last),) = find_rows(table, "chosen")
     assert name.startswith("AT_300") and np.isnan(last.value)
-    assert "lowest error on the inner validation part, whose labels never vary" in table.caption
+    assert "lowest error on the validation set, whose labels never vary" in table.caption
     printed = render_latex([table], "")
     assert r"$\pm$ .01 & -- \\" in printed and "nan" not in printed
 

@@ -191,7 +191,7 @@ def test_training_leaves_what_is_documented(name: str, tmp_path: Path) -> None:
 
     history = pd.read_parquet(tmp_path / "history.parquet")
     assert len(history) == 2 * 3 * 2 * 2  # epochs, folds, seeds, targets
-    assert np.isfinite(history[["fit_loss", "validation_loss", "validation_r2"]]).all().all()
+    assert np.isfinite(history[["training_loss", "validation_loss", "validation_r2"]]).all().all()
 
 
 @pytest.mark.parametrize("name", ["BAT_4_3", "Transformer_1"])

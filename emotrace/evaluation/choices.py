@@ -48,7 +48,7 @@ def choose_examples(
     dict
         ``clips``: the clips; ``baseline``: the model; ``best`` and each family of
         `ATTENTIVE`: for each target the model of any family, or of this one, that the
-        inner validation part chose (no key for a family that was not trained).
+        validation set chose (no key for a family that was not trained).
 
     Raises
     ------

@@ -79,7 +79,7 @@ def build_best_table(found: Evaluation, about: Circumstances) -> Table:
     table = Table(
         label="best-results",
         caption=f"Best results across models on {about.feature_set}: of each kind the model "
-        "chosen on the inner validation part"
+        "chosen on the validation set"
         + (", and below it the best published one." if about.has_published else "."),
         header=["Target", "Kind", "Sizes", "R2", "tau", "MAE"],
     )
@@ -109,7 +109,7 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
     table = Table(
         label=f"feature-sets-{target}",
         caption=f"Feature sets, {target}: of each set the one-layer AT model (where there is "
-        "none, the model) chosen on the inner validation part"
+        "none, the model) chosen on the validation set"
         + (", and below it the best published one-layer AT." if about.has_published else "."),
         header=["Features", "#", "Model", "R2", "tau", "MAE"],
     )
@@ -136,7 +136,7 @@ def build_feature_table(found: Evaluation, target: str, about: Circumstances) ->
 
 def _name_choice(rows: pd.DataFrame) -> str:
     is_paper = (rows["protocol"] == "paper").all()
-    part = "the tested songs themselves, as published" if is_paper else "the inner validation part"
+    part = "the tested songs themselves, as published" if is_paper else "the validation set"
     if has_validation_r2(rows):
         return f"highest R2 on {part} (Validation)"
     return f"lowest error on {part}, whose labels never vary (no R2)"

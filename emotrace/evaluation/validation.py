@@ -1,4 +1,4 @@
-"""How models do on the inner validation part, by which they are chosen."""
+"""How models do on the validation set, by which they are chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emotrace.reruns.checksums import read_table
 
 
 def read_validation(history_path: Path) -> dict[str, dict[str, float]]:
-    """Return each target's scores on the inner validation part, of the epochs that were kept.
+    """Return each target's scores on the validation set, of the epochs that were kept.
 
     Parameters
     ----------
@@ -42,5 +42,5 @@ def choose_best(rows: pd.DataFrame) -> pd.Series:
 
 
 def has_validation_r2(rows: pd.DataFrame) -> bool:
-    """Say whether the labels of the inner validation part vary, so that there is an R2."""
+    """Say whether the labels of the validation set vary, so that there is an R2."""
     return bool(rows["validation_r2"].notna().any())

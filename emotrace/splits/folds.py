@@ -59,7 +59,7 @@ def make_folds(
         Share of the training clips, artist-disjoint from the rest, that stops the
         training and selects models. Not used by ``paper``.
     seed : int
-        Draws the validation part; the tested folds are the same for every seed.
+        Draws the validation set; the tested folds are the same for every seed.
 
     Returns
     -------

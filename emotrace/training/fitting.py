@@ -65,8 +65,8 @@ class Fitted:
     model : torch.nn.Module
         With the weights of the best epoch.
     history : list of dict
-        Per epoch ``epoch``, ``fit_loss``, ``validation_loss``, both finite, and
-        ``validation_r2``, nan where the labels of the validation part never vary.
+        Per epoch ``epoch``, ``training_loss``, ``validation_loss``, both finite, and
+        ``validation_r2``, nan where the labels of the validation set never vary.
     """
 
     model: nn.Module
@@ -240,14 +240,21 @@ class _Training:
         model, history = self.fitted.model, self.fitted.history
         epoch = len(history) + 1
         batch_size = self.settings["batch_size"]
-        fit_loss = _run_epoch(model, fit, self.optimizer, batch_size, self.order, self.n_pieces)
+        training_loss = _run_epoch(
+            model, fit, self.optimizer, batch_size, self.order, self.n_pieces
+        )
         predictions = _predict_frames(model, validation, self.n_pieces)
         loss, r2 = _score(predictions, validation)
-        for name, value in (("the training loss", fit_loss), ("the validation loss", loss)):
+        for name, value in (("the training loss", training_loss), ("the validation loss", loss)):
             if not math.isfinite(value):
                 raise DivergedError(epoch, f"{name} is {value}")
         history.append(
-            {"epoch": epoch, "fit_loss": fit_loss, "validation_loss": loss, "validation_r2": r2}
+            {
+                "epoch": epoch,
+                "training_loss": training_loss,
+                "validation_loss": loss,
+                "validation_r2": r2,
+            }
         )
         if self.fitted.best["epoch"] == epoch:
             self.best_weights = {key: value.clone() for key, value in model.state_dict().items()}

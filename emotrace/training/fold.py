@@ -45,12 +45,12 @@ ATTENTION_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class FoldData:
-    """A fold's clips, normalised by what its fit part looks like.
+    """A fold's clips, normalised by what its training set looks like.
 
     Parameters
     ----------
     normalisation : Normalisation
-        Fitted on the frames of the fold's fit clips.
+        Fitted on the frames of the fold's training clips.
     parts : dict
         For each target the fit, validation and test parts.
     tests : numpy.ndarray, shape (test clips,)

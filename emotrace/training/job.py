@@ -43,7 +43,7 @@ KEYS = {"target": pa.string(), "fold": pa.int16(), "seed": pa.int32()}
 COLUMNS = {
     "predictions": ("clip_id", "time_s", *KEYS, "prediction", "shuffled"),
     "attention": ("clip_id", *KEYS, "time_s", "weights"),
-    "history": ("epoch", "fit_loss", "validation_loss", "validation_r2", *KEYS),
+    "history": ("epoch", "training_loss", "validation_loss", "validation_r2", *KEYS),
 }
 """The tables of a run, and their columns."""
 
@@ -247,7 +247,7 @@ def _report(which: str, planned: Planned, fit: Fit, seconds: float) -> None:
     history = fit.history.to_pandas()
     best = history.loc[history["validation_loss"].idxmin()]
     logger.info(
-        "%s: %s: stopped after %d epochs, best is %d with inner validation R2 %s, %.1f s",
+        "%s: %s: stopped after %d epochs, best is %d with validation R2 %s, %.1f s",
         which,
         planned.name,
         len(history),
