@@ -15,7 +15,7 @@ def main() -> None:
         print(f"{product} is no part of this experiment; what it is made of is not kept for it")
     used, unused = inventory.used, inventory.unused
     print(
-        f"{store.root}: {len(used.entries)} entries are in use "
+        f"{store.root}: {len(used.entries)} files are in use "
         f"({used.size / 1e6:.1f} MB), {len(unused.entries)} are not "
         f"({unused.size / 1e6:.1f} MB) and are removed now"
     )
