@@ -1,7 +1,10 @@
 # make install  install into .venv
 # make demo     install, then run the whole workflow on the built-in demo corpus
-# make test     install, then check style and run all tests
+# make check    install, then check style and run the quick tests: after each edit
+# make test     install, then check style and run all tests: before you hand in a change
+# make style    install, then check style alone
 # make config   write config.yaml and config.schema.json anew after a change in emotrace/config/schema.py
+# make flow     draw the picture in docs/architecture.md anew after a change of a rule
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +18,7 @@ $(error $(CURDIR): Snakemake cannot start jobs from a path with blanks, quotatio
 like; move the repository to another folder)
 endif
 
-.PHONY: install demo test config
+.PHONY: install demo style check test config flow
 
 install: .venv/installed
 
@@ -23,14 +26,22 @@ demo: .venv/installed
 	$(BIN)/snakemake results/tables.tex figures --cores all
 	@echo "Look at results/tables.html and results/figures/"
 
-test: .venv/installed-dev
+style: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+
+check: style
+	EMOTRACE_MUSIC=$(MUSIC) $(BIN)/python -m pytest -m "not slow"
+
+test: style
 	EMOTRACE_MUSIC=$(MUSIC) $(BIN)/python -m pytest
 
 config: .venv/installed
 	$(BIN)/python -m emotrace.config.generated_files
+
+flow: .venv/installed
+	$(BIN)/python docs/draw_flow.py
 
 .venv/installed: envs/requirements.txt envs/weights.txt
 	$(PYTHON) -c 'import sys; sys.exit("emotrace needs Python 3.11.4 or newer") if sys.version_info < (3, 11, 4) else None'

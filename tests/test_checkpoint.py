@@ -113,6 +113,7 @@ train(Path({folder!r}), make_corpus(), max_epochs=3)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_job_leaves_a_checkpoint_and_the_next_one_uses_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def draw(n_clips: int, gain: float, seed: int) -> tuple[pd.DataFrame, pd.DataFra
     return predict(truth, errors[0]), predict(truth, errors[1]), p
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [1.0, 1.05, 1.1, 1.2])
 def test_p_agrees_with_a_paired_t_test_of_squared_errors(gain: float) -> None:
     found, expected = [], []
@@ -41,6 +42,7 @@ def test_p_agrees_with_a_paired_t_test_of_squared_errors(gain: float) -> None:
     np.testing.assert_allclose(found, expected, atol=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_clips", "least", "most"), [(10, 0, 0.05), (125, 0.02, 0.08)])
 def test_equal_models_are_told_apart_in_one_case_of_twenty_at_most(
     n_clips: int, least: float, most: float
@@ -60,6 +62,7 @@ def test_nothing_is_told_where_the_truth_does_not_vary() -> None:
     assert undefined == {"p", *(f"r2_difference{end}" for end in ("", "_low", "_high"))}
 
 
+@pytest.mark.slow
 def test_intervals_of_differences_hold_the_truth_as_often_as_they_say() -> None:
     """Of equal models 95 % of the intervals hold zero; of 400, 371 to 389 with luck of 1 in 20."""
     held = 0

@@ -37,6 +37,8 @@ from emotrace.training.sequences import load_sequences, read_clips
 from tests.test_extraction import write_noise
 from tests.training import list_entries, make_corpus, make_part, make_settings, train, write_inputs
 
+pytestmark = pytest.mark.slow
+
 N_FLIPS = 250
 """Wrong bits that each kind of file is tried with."""
 

@@ -19,6 +19,8 @@ from emotrace.training import devices
 from emotrace.training.devices import claim_gpu
 from tests.workflow import ROOT
 
+pytestmark = pytest.mark.slow
+
 JOB = """
 import os, sys, torch
 from emotrace.training.devices import claim_gpu

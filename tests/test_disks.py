@@ -25,6 +25,8 @@ from tests.test_extraction import build_files, extract
 from tests.training import make_corpus, read_run, train, write_inputs
 from tests.workflow import ROOT, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 Mount = Callable[[str], Path]
 
 FULL = "No space left on device"

@@ -10,7 +10,7 @@ from snakemake.cli import parse_args
 
 from tests.workflow import ROOT
 
-SHOWN_IN = ("README.md", "docs/*.md", "profiles/*/profile.yaml", "experiments/*.yaml", "Makefile")
+SHOWN_IN = ("*.md", "docs/*.md", "profiles/*/profile.yaml", "experiments/*.yaml", "Makefile")
 
 TARGETS = {"all", "corpus", "features", "models", "tables", "figures", "explain", "clean_store"}
 TARGETS |= {"results/tables.tex"}

@@ -29,6 +29,8 @@ from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.workers import Workers
 
+pytestmark = pytest.mark.slow
+
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
 RECIPE = write_recipe("compare", {"window_s": 0.5, "hop_s": 0.5})
 

@@ -19,6 +19,8 @@ import pytest
 
 from tests.workflow import ROOT, build_command, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("EMOTRACE_KILLS", "20"))
 
 EXPERIMENT: dict[str, Any] = {

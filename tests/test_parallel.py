@@ -24,6 +24,8 @@ from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.parallel import map_clips
 from emotrace.runtime.workers import SINGLE_THREADED, Workers
 
+pytestmark = pytest.mark.slow
+
 MB = 10**6
 
 

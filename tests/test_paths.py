@@ -13,6 +13,8 @@ import pytest
 
 from tests.workflow import ROOT, build_command, list_jobs, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 DEMO = {
     "runs": [{"feature_sets": ["chroma"], "models": ["LSTM_4"]}],
     "evaluation": {"feature_set": "chroma", "baseline": "LSTM_4"},

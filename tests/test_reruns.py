@@ -21,6 +21,8 @@ import soundfile
 from emotrace.reruns.store import Store
 from tests.workflow import build_command, copy_workflow, list_jobs, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 N_CLIPS = 12
 ONE_SECOND = 44_100
 

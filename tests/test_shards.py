@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import soundfile
 
 from tests.workflow import copy_workflow, list_jobs, run_snakemake, succeed
+
+pytestmark = pytest.mark.slow
 
 N_CLIPS = 12
 FATAL = "005"

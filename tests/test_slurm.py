@@ -14,6 +14,8 @@ import pytest
 from tests.slurm import is_installed, list_jobs, run_slurm
 from tests.workflow import ROOT, build_command, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT: dict[str, Any] = {
     "corpus": {"name": "demo", "n_clips": 12, "duration_s": 12},
     "runs": [{"feature_sets": ["chroma"], "models": ["LSTM_8", "AT_8"]}],

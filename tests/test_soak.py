@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from tests.test_reruns import make_music, reverse_time_stamps
 from tests.workflow import run_snakemake
+
+pytestmark = pytest.mark.slow
 
 STEPS = int(os.environ.get("EMOTRACE_SOAK", "2"))
 SEED = int(os.environ.get("EMOTRACE_SOAK_SEED", "1"))

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from emotrace.features.extraction import extract_table
 from emotrace.features.recipe import write_recipe
 from emotrace.reruns.store import Store
@@ -14,6 +16,8 @@ from emotrace.runtime.threads import SINGLE_THREADED
 from emotrace.runtime.workers import Workers
 from tests.test_extraction import build_files
 from tests.workflow import ROOT
+
+pytestmark = pytest.mark.slow
 
 RECIPE = write_recipe("chroma", {"window_s": 0.5, "hop_s": 0.5})
 

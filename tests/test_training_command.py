@@ -21,6 +21,8 @@ from emotrace.training.options import read_options
 from tests.training import read_run, write_inputs
 from tests.workflow import ROOT, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 LACKING = ("snakemake", "opensmile", "librosa", "av", "soundfile", "soxr", "dask", "distributed")
 LACKING += ("pydantic", "safetensors", "sklearn", "yaml", "matplotlib", "numba", "pooch")
 LACKING += ("requests", "threadpoolctl", "tqdm")

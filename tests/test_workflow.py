@@ -26,6 +26,8 @@ from emotrace.training.fold import prepare_fold
 from emotrace.training.sequences import load_sequences
 from tests.workflow import ROOT, list_jobs, run_snakemake, succeed
 
+pytestmark = pytest.mark.slow
+
 DEMO: dict[str, Any] = {
     "runs": [
         {

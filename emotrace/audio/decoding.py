@@ -130,6 +130,13 @@ def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     ------
     EmotraceError
         If the file cannot be opened or decoded, or has other bytes.
+
+    Examples
+    --------
+    >>> import soundfile
+    >>> soundfile.write("second.wav", np.zeros((22_050, 2)), samplerate=22_050)
+    >>> read_audio("second.wav").shape
+    (44100,)
     """
     try:
         content = read_file(path)

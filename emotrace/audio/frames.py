@@ -22,6 +22,16 @@ class FrameGrid:
         Seconds of audio that a frame describes, from its time on.
     hop_s : float
         Seconds between the beginnings of two frames.
+
+    Examples
+    --------
+    >>> grid = FrameGrid(window_s=0.5, hop_s=0.5)
+    >>> grid.first_frame(offset_s=15.0)
+    30
+    >>> grid.count_frames(offset_s=15.0, duration_s=30.0)
+    60
+    >>> grid.frame_time(30)
+    15.0
     """
 
     window_s: float

@@ -468,6 +468,16 @@ def load_config(raw: Mapping[str, Any]) -> Config:
     ------
     EmotraceError
         Naming every key that is wrong, its value and the nearest valid one.
+
+    Examples
+    --------
+    >>> run = {"feature_sets": ["chroma"], "models": ["LSTM_64", "AT_64"]}
+    >>> tables = {"feature_set": "chroma", "baseline": "LSTM_64"}
+    >>> config = load_config({"runs": [run], "evaluation": tables})
+    >>> config.list_runs()
+    [('chroma', 'LSTM_64'), ('chroma', 'AT_64')]
+    >>> config.frames_of("chroma")
+    {'window_s': 0.5, 'hop_s': 0.5}
     """
     try:
         settings = Config.model_validate(raw)

@@ -101,6 +101,15 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
         regression of truth on prediction, 1 if calibrated; ``bias`` their mean error.
         R2, CCC and ``spread`` are nan where the truth does not vary, ``slope`` where the
         predictions do not.
+
+    Examples
+    --------
+    >>> frames = pd.DataFrame({"clip_id": ["a", "a", "a", "b", "b", "b"]})
+    >>> frames["truth"] = [0.1, 0.2, 0.3, -0.3, -0.2, -0.1]
+    >>> frames["prediction"] = [0.1, 0.2, 0.2, -0.2, -0.3, -0.1]
+    >>> scores = score_clips(summarise_clips(frames))
+    >>> {name: round(float(scores[name][0]), 3) for name in ("r2", "ccc", "tau")}
+    {'r2': 0.893, 'ccc': 0.941, 'tau': 0.575}
     """
     if weights is None:
         weights = np.ones((1, len(sums)))

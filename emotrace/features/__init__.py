@@ -14,5 +14,12 @@ def list_feature_sets() -> list[str]:
 
 
 def load_feature_set(name: str) -> ModuleType:
-    """Import the module of a feature set; see `emotrace.features.sets`."""
+    """Import the module of a feature set; see `emotrace.features.sets`.
+
+    Examples
+    --------
+    >>> columns = load_feature_set("chroma").column_names()
+    >>> len(columns), columns[0], columns[-1]
+    (24, 'chroma_stft_C', 'chroma_cqt_B')
+    """
     return importlib.import_module(f"emotrace.features.sets.{name}")

@@ -80,6 +80,21 @@ def extract_clip(request: Request) -> ClipFrames:
     EmotraceError
         Naming the clip, if the reason lies elsewhere: its file cannot be read or is another
         than it was, or a library or a file that the feature set needs is not there.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from pathlib import Path
+    >>> import soundfile
+    >>> tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(88_200) / 44_100)
+    >>> soundfile.write("tone.wav", tone, samplerate=44_100)
+    >>> sha256 = hashlib.sha256(Path("tone.wav").read_bytes()).hexdigest()
+    >>> grid = FrameGrid(window_s=0.5, hop_s=0.5)
+    >>> clip = extract_clip(Request("compare", "tone", "tone.wav", sha256, 0.0, grid))
+    >>> clip.times
+    array([0. , 0.5, 1. , 1.5])
+    >>> clip.values.shape
+    (4, 6373)
     """
     use_one_thread()
     try:

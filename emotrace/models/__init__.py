@@ -55,6 +55,11 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     ------
     ValueError
         If the name is not a family followed by sizes that can be trained.
+
+    Examples
+    --------
+    >>> parse_model_name("AT_2048_1024")
+    ('AT', (2048, 1024))
     """
     family, *numbers = name.split("_")
     if family not in list_families() or not numbers:
@@ -80,7 +85,17 @@ def limit_sizes(family: str) -> tuple[int, int]:
 
 
 def build_model(name: str, n_features: int, *, dropout: float, feedback: bool) -> nn.Module:
-    """Build a model from its name, with freshly drawn weights."""
+    """Build a model from its name, with freshly drawn weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = build_model("AT_8", n_features=24, dropout=0.0, feedback=False)
+    >>> features, valid = torch.zeros(2, 60, 24), torch.ones(2, 60, dtype=torch.bool)
+    >>> predictions, attention = model(features, valid)
+    >>> predictions.shape, attention.shape
+    (torch.Size([2, 60]), torch.Size([2, 60, 60]))
+    """
     family, sizes = parse_model_name(name)
     module = importlib.import_module(f"emotrace.models.{family}")
     return module.Model(n_features, sizes, dropout=dropout, feedback=feedback)

@@ -97,6 +97,15 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
     ------
     DamagedError
         If the file is not what was written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frames = pd.DataFrame({"clip_id": ["a", "b"], "arousal": [0.25, -0.5]})
+    >>> write_table(frames, "annotations.parquet")
+    >>> read_table("annotations.parquet", filters=[("clip_id", "==", "b")])
+      clip_id  arousal
+    0       b     -0.5
     """
     import pyarrow.parquet as pq
 

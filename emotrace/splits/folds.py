@@ -69,6 +69,16 @@ def make_folds(
     ------
     EmotraceError
         If the corpus lacks the splits, clips or artists that the protocol needs.
+
+    Examples
+    --------
+    >>> names = [f"clip {number}" for number in range(6)]
+    >>> clips = pd.DataFrame({"clip_id": names, "sha256": names, "samples_sha256": names})
+    >>> clips["artist"] = ["Ana", "Ana", "Ben", "Ben", "Eva", "Eva"]
+    >>> clips["split"] = ""
+    >>> folds = make_folds(clips, protocol="artist", n_folds=3, validation_share=0.2, seed=1)
+    >>> sorted(fold.test for fold in folds)
+    [('clip 0', 'clip 1'), ('clip 2', 'clip 3'), ('clip 4', 'clip 5')]
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     recordings = number_recordings(clips)
