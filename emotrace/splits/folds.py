@@ -76,7 +76,7 @@ def make_folds(
     >>> clips = pd.DataFrame({"clip_id": names, "sha256": names, "samples_sha256": names})
     >>> clips["artist"] = ["Ana", "Ana", "Ben", "Ben", "Eva", "Eva"]
     >>> clips["split"] = ""
-    >>> folds = make_folds(clips, protocol="artist", n_folds=3, validation_share=0.2, seed=1)
+    >>> folds = make_folds(clips, protocol="artist", n_folds=3, validation_fraction=0.2, seed=1)
     >>> sorted(fold.test for fold in folds)
     [('clip 0', 'clip 1'), ('clip 2', 'clip 3'), ('clip 4', 'clip 5')]
     """
