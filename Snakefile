@@ -34,7 +34,7 @@ from emotrace.corpora.sources import (
 )
 from emotrace.runtime.disks import check_store_folder, check_working_folder
 from emotrace.runtime.errors import EmotraceError
-from emotrace.evaluation import ATTENTIVE
+from emotrace.models.families import describe_families
 from emotrace.config.planning import (
     list_options,
     name_user,
@@ -75,6 +75,7 @@ except EmotraceError as error:
 frames = {"window_s": settings.features.window_s, "hop_s": settings.features.hop_s}
 runs = settings.list_runs()
 feature_sets = list(dict.fromkeys(feature_set for feature_set, _ in runs))
+families = describe_families(model for _, model in runs)
 run_folders = [f"results/runs/{feature_set}/{model}" for feature_set, model in runs]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from emotrace.features import list_feature_sets
 from emotrace.features.identity import identify_feature_set
-from emotrace.models import list_families
+from emotrace.models.families import list_families
 from emotrace.reruns import code as code_module
 from emotrace.reruns.code import check_code, digest_code, digest_tables, find_versions
 from emotrace.runtime.errors import EmotraceError
@@ -240,7 +240,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
     assert list_behind(real_tree, digest, script) == {
         script,
         *name_modules(
-            *(f"models/{name}" for name in ("__init__", "layers")),
+            *(f"models/{name}" for name in ("__init__", "families", "layers")),
             *(f"reruns/{name}" for name in ("checksums", "code", "records", "store")),
             *(f"runtime/{name}" for name in ("disks", "errors", "jobs", "locks", "paths")),
             *(f"splits/{name}" for name in ("feasibility", "folds", "groups", "labels")),

@@ -16,12 +16,11 @@ import torch
 from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
 from emotrace.corpora.store import InspectionStore
+from emotrace.evaluation.examples import Examples, open_examples, read_attention
 from emotrace.evaluation.validation import read_validation
 from emotrace.features.clip import ClipFrames
 from emotrace.features.identity import identify_feature_set
 from emotrace.features.table import write_table
-from emotrace.figures.attention import read_attention
-from emotrace.figures.examples import Examples, open_examples
 from emotrace.reruns import checksums
 from emotrace.reruns.checksums import write_json
 from emotrace.runtime.errors import EmotraceError

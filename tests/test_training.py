@@ -22,7 +22,8 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
 from emotrace import TARGETS
-from emotrace.models import build_model, list_families
+from emotrace.models import build_model
+from emotrace.models.families import list_families
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import make_folds
 from emotrace.training import checkpoint, fitting, job
