@@ -20,7 +20,7 @@ from emotrace.models.families import list_families
 from emotrace.reruns import code as code_module
 from emotrace.reruns.code import check_code, digest_code, digest_tables, find_versions
 from emotrace.runtime.errors import EmotraceError
-from emotrace.training.identity import identify_model
+from emotrace.training.identity import identify_model, list_code
 
 REAL_ROOT = code_module.ROOT
 
@@ -148,6 +148,7 @@ def list_behind(root: Path, digest: Digest, *files: str) -> set[str]:
         ("emotrace.kinds", "emotrace.elsewhere"),
         ("{kind}: is no kind", "expected a kind"),
         (" of pen", ""),
+        ("import numpy as np\n", 'import numpy as np\n\nFACTS = {"colour": "blue"}\n'),
     ],
 )
 def test_what_does_nothing_does_not_count(tree: Path, digest: Digest, old: str, new: str) -> None:
@@ -174,6 +175,27 @@ def test_logic_counts(tree: Path, digest: Digest, old: str, new: str) -> None:
     before = digest(SCRIPT)
     edit(tree, old, new)
     assert digest(SCRIPT) != before
+
+
+def test_facts_count_in_the_module_that_reads_them(tree: Path, digest: Digest) -> None:
+    edit(tree, "import numpy as np\n", "import numpy as np\n\nFACTS = {1: 2}\n")
+    edit(tree, "np.pi", "np.pi * FACTS[1]")
+    before = digest(SCRIPT)
+    edit(tree, "FACTS = {1: 2}", "FACTS = {1: 3}")
+    assert digest(SCRIPT) != before
+
+
+@pytest.mark.parametrize("name", ["AT", "BAT"])
+def test_the_facts_of_a_model_do_not_decide_its_fits(
+    real_tree: Path, digest: Digest, name: str
+) -> None:
+    files = list_code(f"{name}_4")
+    before = digest(*files)
+    model = real_tree / "emotrace/models/AT.py"
+    text = model.read_text(encoding="utf-8")
+    model.write_text(text.replace('"attention": "clip",', '"most_sizes": 2,'), encoding="utf-8")
+    assert model.read_text(encoding="utf-8") != text
+    assert digest(*files) == before
 
 
 def test_everything_imported_counts_and_nothing_else(tree: Path, digest: Digest) -> None:
