@@ -18,9 +18,9 @@ from emotrace.runtime.errors import EmotraceError
 from tests.test_tables import DEMO, make_evaluation
 from tests.workflow import copy_workflow, list_jobs, run_snakemake, succeed
 
-TOY = '''"""Toy: AT with a bottleneck."""
+TOY = '''"""Toy: BAT by another name."""
 
-from emotrace.models import AT
+from emotrace.models import BAT
 
 FACTS = {
     "attention": "past",
@@ -30,8 +30,8 @@ FACTS = {
 }
 
 
-class Model(AT.Model):
-    """AT."""
+class Model(BAT.Model):
+    """BAT."""
 '''
 
 RUNS = [{"feature_sets": ["compare"], "models": ["LSTM_4", "Toy_4", "UniformAT_4"]}]
