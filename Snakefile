@@ -39,7 +39,7 @@ from emotrace.runtime.disks import (
     silence_lost_log_lines,
 )
 from emotrace.runtime.errors import EmotraceError
-from emotrace.evaluation import ATTENTIVE
+from emotrace.models.families import describe_families
 from emotrace.config.planning import (
     list_options,
     name_user,
@@ -84,6 +84,7 @@ except EmotraceError as error:
 frames = {"window_s": settings.features.window_s, "hop_s": settings.features.hop_s}
 runs = settings.list_runs()
 feature_sets = list(dict.fromkeys(feature_set for feature_set, _ in runs))
+families = describe_families(model for _, model in runs)
 run_folders = [f"results/runs/{feature_set}/{model}" for feature_set, model in runs]
 
 

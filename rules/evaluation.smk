@@ -49,6 +49,7 @@ rule evaluate_models:
         runs=runs,
         feature_sets=feature_sets,
         bootstrap_samples=settings.evaluation.bootstrap_samples,
+        families=families,
         code=digest_code("workflow_scripts/evaluate_models.py"),
     script:
         "../workflow_scripts/evaluate_models.py"
@@ -97,6 +98,7 @@ rule build_tables:
         },
         hop_s=settings.features.hop_s,
         evaluation=settings.evaluation.model_dump(mode="json"),
+        families=families,
         code=digest_code("workflow_scripts/build_tables.py"),
     script:
         "../workflow_scripts/build_tables.py"

@@ -8,8 +8,9 @@ Digests redraw, the tables themselves do not: their time stamps mean nothing.
 
 attentive_families = [
     family
-    for family in ATTENTIVE
-    if any(
+    for family, facts in families.items()
+    if facts["attention"]
+    and any(
         feature_set == settings.evaluation.feature_set
         and model.startswith(f"{family}_")
         for feature_set, model in runs
@@ -53,6 +54,7 @@ rule choose_examples:
     params:
         feature_set=settings.evaluation.feature_set,
         baseline=settings.evaluation.baseline,
+        families=attentive_families,
         clips=lambda wildcards: settings.figures.clips,
         code=digest_code("workflow_scripts/choose_examples.py"),
     script:
@@ -148,6 +150,7 @@ rule plot_attention_maps:
         mem_mb=4000,
         runtime=10,
     params:
+        attention=lambda wildcards: families[wildcards.family]["attention"],
         hop_s=settings.features.hop_s,
         code=digest_code("workflow_scripts/plot_attention_maps.py"),
     script:

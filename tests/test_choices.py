@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from emotrace import TARGETS
-from emotrace.evaluation import ATTENTIVE
 from emotrace.evaluation.choices import choose_examples, spread_clips
 from emotrace.evaluation.validation import choose_best
 from emotrace.runtime.errors import EmotraceError
@@ -65,7 +64,10 @@ def make_metrics() -> pd.DataFrame:
 
 
 def choose(
-    *, clips: tuple[str, ...] = (), metrics: pd.DataFrame | None = None
+    *,
+    clips: tuple[str, ...] = (),
+    metrics: pd.DataFrame | None = None,
+    families: tuple[str, ...] = ("AT",),
 ) -> dict[str, object]:
     annotations = make_annotations()
     metrics = make_metrics() if metrics is None else metrics
@@ -75,6 +77,7 @@ def choose(
         [clip_id for clip_id in annotations["clip_id"].unique() if clip_id != "happy-far"],
         feature_set="chroma",
         baseline="LSTM_8",
+        families=families,
         clips=clips,
     )
 
@@ -135,18 +138,20 @@ def test_where_no_model_has_a_validation_r2_the_lowest_loss_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "keys"),
+    ("trained", "families"),
     [
-        (["LSTM_8"], []),
-        (["LSTM_8", "AT_16"], ["AT"]),
-        (["BAT_32"], ["BAT"]),
-        (["TwoLevel_8"], ["TwoLevel"]),
+        (["LSTM_8"], ()),
+        (["LSTM_8", "AT_16"], ("AT",)),
+        (["BAT_32"], ("BAT",)),
+        (["TwoLevel_8"], ("TwoLevel",)),
     ],
 )
-def test_no_key_for_a_family_that_was_not_trained(trained: list[str], keys: list[str]) -> None:
+def test_models_are_chosen_of_the_families_that_are_drawn_alone(
+    trained: list[str], families: tuple[str, ...]
+) -> None:
     metrics = make_metrics()
     metrics = metrics[metrics["model"].isin(trained)].assign(feature_set="chroma")
-    examples = choose(metrics=metrics)
-    assert [key for key in ATTENTIVE if key in examples] == keys
-    for key in keys:
-        assert examples[key] == dict.fromkeys(TARGETS, trained[-1])
+    examples = choose(metrics=metrics, families=families)
+    assert set(examples) == {"feature_set", "clips", "baseline", "best", *families}
+    for family in families:
+        assert examples[family] == dict.fromkeys(TARGETS, trained[-1])

@@ -17,13 +17,14 @@ import pytest
 
 from emotrace.features import list_feature_sets
 from emotrace.features import recipe as features
-from emotrace.models import list_families
+from emotrace.models.families import list_families
 from emotrace.reruns import code as code_module
 from emotrace.reruns.code import check_code, digest_code
 from emotrace.reruns.digests import digest_tables
 from emotrace.reruns.recipe import Recipe, find_versions
 from emotrace.runtime.errors import EmotraceError
 from emotrace.training import recipe as training
+from emotrace.training.recipe import list_code
 
 REAL_ROOT = code_module.ROOT
 
@@ -151,6 +152,7 @@ def list_behind(root: Path, digest: Digest, *files: str) -> set[str]:
         ("emotrace.kinds", "emotrace.elsewhere"),
         ("{kind}: is no kind", "expected a kind"),
         (" of pen", ""),
+        ("import numpy as np\n", 'import numpy as np\n\nFACTS = {"colour": "blue"}\n'),
     ],
 )
 def test_what_does_nothing_does_not_count(tree: Path, digest: Digest, old: str, new: str) -> None:
@@ -177,6 +179,27 @@ def test_logic_counts(tree: Path, digest: Digest, old: str, new: str) -> None:
     before = digest(SCRIPT)
     edit(tree, old, new)
     assert digest(SCRIPT) != before
+
+
+def test_facts_count_in_the_module_that_reads_them(tree: Path, digest: Digest) -> None:
+    edit(tree, "import numpy as np\n", "import numpy as np\n\nFACTS = {1: 2}\n")
+    edit(tree, "np.pi", "np.pi * FACTS[1]")
+    before = digest(SCRIPT)
+    edit(tree, "FACTS = {1: 2}", "FACTS = {1: 3}")
+    assert digest(SCRIPT) != before
+
+
+@pytest.mark.parametrize("name", ["AT", "BAT"])
+def test_the_facts_of_a_model_do_not_decide_its_fits(
+    real_tree: Path, digest: Digest, name: str
+) -> None:
+    files = list_code(f"{name}_4")
+    before = digest(*files)
+    model = real_tree / "emotrace/models/AT.py"
+    text = model.read_text(encoding="utf-8")
+    model.write_text(text.replace('"attention": "clip",', '"most_sizes": 2,'), encoding="utf-8")
+    assert model.read_text(encoding="utf-8") != text
+    assert digest(*files) == before
 
 
 def test_everything_imported_counts_and_nothing_else(tree: Path, digest: Digest) -> None:
@@ -243,7 +266,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
     assert list_behind(real_tree, digest, script) == {
         script,
         *name_modules(
-            *(f"models/{name}" for name in ("__init__", "layers")),
+            *(f"models/{name}" for name in ("__init__", "families", "layers")),
             *(f"reruns/{name}" for name in ("checksums", "code", "digests", "recipe", "records")),
             "reruns/store",
             *(f"runtime/{name}" for name in ("disks", "errors", "jobs", "locks", "paths")),

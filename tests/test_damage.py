@@ -18,13 +18,12 @@ from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
 from emotrace.corpora.inspection import inspect_audio as inspect_file
 from emotrace.corpora.inspections import inspect_audio, write_recipe
+from emotrace.evaluation.examples import Examples, open_examples, read_attention
 from emotrace.evaluation.validation import read_validation
 from emotrace.features import recipe as features
 from emotrace.features.clip import ClipFrames, Request
 from emotrace.features.kept import KeptFrames
 from emotrace.features.table import write_table
-from emotrace.figures.attention import read_attention
-from emotrace.figures.examples import Examples, open_examples
 from emotrace.reruns import checksums
 from emotrace.reruns.checksums import write_json
 from emotrace.reruns.store import Store

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from emotrace.audio.frames import FrameGrid
 from emotrace.features import list_feature_sets, load_feature_set
+from emotrace.features.chromagram import COLUMN_S, compute_chromagram
 from emotrace.features.clip import ClipFrames, Request, extract_clip
 from emotrace.features.musicnn_weights import read_weights
 from emotrace.features.sound import Sound
@@ -429,3 +430,20 @@ def test_real_music_has_twenty_finite_frames(name: str, real_music: Path) -> Non
     assert np.abs(clip.values).max() < 1e30  # what infinity becomes
     # Some filters of musicnn answer to nothing in any music.
     assert (clip.values.std(axis=0) > 0).mean() > (0.75 if name == "musicnn" else 0.9)
+
+
+def test_a_chromagram_is_drawn_of_what_the_set_chroma_averages(
+    samples: np.ndarray, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "music.wav", samples, RATE, subtype="FLOAT")
+    chroma = compute_chromagram(tmp_path / "music.wav")
+    sound = place(samples)
+    np.testing.assert_array_equal(chroma, sound.chroma_cqt)
+    assert chroma.shape[1] * COLUMN_S == pytest.approx(len(samples) / RATE, abs=COLUMN_S)
+
+
+def test_the_span_of_frames_ends_with_the_last_that_the_audio_covers() -> None:
+    times = np.arange(30, 60) / 2
+    assert GRID.find_span(times, 14.0, 6.2) == (15, 20)
+    assert GRID.find_span(times, 16.0, 100.0) == (16, 30)
+    assert FrameGrid(window_s=1.0, hop_s=1.0).find_span(times[::2], 14.0, 6.2) == (15, 20)

@@ -356,6 +356,20 @@ def test_attended_frames_are_drawn_at_their_own_times(random: np.random.Generato
     assert curves.get_xlim() == (15, 21)
 
 
+@pytest.mark.parametrize("hop_s", [0.25, 1.0])
+def test_attended_frames_are_as_wide_as_the_hop(hop_s: float, random: np.random.Generator) -> None:
+    times = 15 + hop_s * np.arange(FRAMES)
+    clip = replace(make_attended_clip(random), times_s=times)
+    curves, *strips = draw_attended_frames([clip], labels=LABELS, hop_s=hop_s).axes
+    for strip in strips:
+        np.testing.assert_allclose([bar.get_x() for bar in strip.patches], times)
+        np.testing.assert_allclose([bar.get_width() for bar in strip.patches], hop_s)
+    np.testing.assert_allclose(curves.patches[0].get_data().edges, [*times, times[-1] + hop_s])
+    assert curves.get_xlim() == (15, 15 + hop_s * FRAMES)
+    marked = [line.get_xdata() for line in curves.lines if line.get_marker() in ("o", "s")]
+    np.testing.assert_allclose((np.concatenate(marked) - 15) / hop_s % 1, 0.5)
+
+
 def test_maps_are_blank_where_frames_are_missing(random: np.random.Generator) -> None:
     clip = make_map_clip(random)
     n_frames = len(WITH_GAPS)

@@ -29,7 +29,7 @@ from emotrace.evaluation.scores import (
     summarise_runs,
 )
 from emotrace.evaluation.validation import read_validation
-from emotrace.models import list_families
+from emotrace.models.families import list_families
 from emotrace.reruns.checksums import write_table
 from emotrace.splits.folds import make_folds
 from tests.training import make_corpus, train

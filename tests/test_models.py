@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from emotrace.models import build_model, list_families, parse_model_name
+from emotrace.models import build_model
+from emotrace.models.families import list_families, parse_model_name
 from emotrace.models.layers import (
     AdditiveAlignment,
     ClipDropout,

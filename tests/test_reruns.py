@@ -219,7 +219,7 @@ def comment_every_module(bench: Bench) -> None:
 def reword_errors_hints_and_docstrings(bench: Bench) -> None:
     edit(bench, "emotrace/audio/decoding.py", "it is not the file that it was", "it was replaced")
     edit(bench, "emotrace/audio/decoding.py", 'hint="convert it', 'hint="please convert it')
-    edit(bench, "emotrace/models/__init__.py", "takes {most}", "cannot have more than {most}")
+    edit(bench, "emotrace/models/families.py", "takes {most}", "cannot have more than {most}")
     edit(bench, "emotrace/training/fold.py", "One fit: a model", "One fit, a model")
 
 
@@ -361,6 +361,10 @@ def change_metric(bench: Bench) -> None:
     add_logic(bench, "emotrace/evaluation/metrics.py")
 
 
+def change_facts(bench: Bench) -> None:
+    edit(bench, "emotrace/models/AT.py", "with uniform weights", "without weights")
+
+
 def change_table(bench: Bench) -> None:
     add_logic(bench, "emotrace/evaluation/rendering.py")
 
@@ -449,6 +453,7 @@ ROWS = [
     ),
     Row(update_torch),
     Row(change_metric, jobs=TABLES),
+    Row(change_facts, jobs=TABLES),
     Row(change_table, jobs={"build_tables"}),
     Row(change_figure, jobs={"plot_curves"}, draws=True),
 ]

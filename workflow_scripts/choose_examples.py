@@ -26,6 +26,7 @@ def main() -> None:
         list(tested),
         feature_set=params.feature_set,
         baseline=params.baseline,
+        families=params.families,
         clips=params.clips,
     )
     write_json(examples, snakemake.output.examples)

@@ -5,14 +5,12 @@ from emotrace.runtime.jobs import run_job
 
 
 def main() -> None:
-    from emotrace import TARGETS
-    from emotrace.audio.decoding import SAMPLE_RATE, read_audio
     from emotrace.audio.frames import FrameGrid
+    from emotrace.evaluation.examples import open_examples
+    from emotrace.features.chromagram import COLUMN_S, compute_chromagram
     from emotrace.features.compilation import compile_functions
-    from emotrace.features.sound import HOP_LENGTH, Sound
     from emotrace.figures.attended_frames import find_attended
     from emotrace.figures.chromagrams import ChromaClip, draw_chromagrams
-    from emotrace.figures.examples import open_examples
     from emotrace.figures.style import save_figure
     from emotrace.reruns.checksums import read_table
 
@@ -21,28 +19,26 @@ def main() -> None:
     examples = open_examples(snakemake.input.examples, snakemake.input.attention)
     clips = read_table(snakemake.input.clips).set_index("clip_id")
     annotations = read_table(snakemake.input.annotations).set_index("clip_id")
-    maps = {}
+    received = {}
     for family in snakemake.params.family:
-        maps = examples.read_maps(family)
+        received = examples.read_received(family)
     drawn = []
     for clip_id in examples.clip_ids:
         clip = clips.loc[clip_id]
-        chroma = Sound(read_audio(clip["path"]), SAMPLE_RATE, 0, grid).chroma_cqt
-        end_s = clip["offset_s"] + chroma.shape[1] * HOP_LENGTH / SAMPLE_RATE
-        times = annotations.loc[clip_id, "time_s"].to_numpy()
-        covered = times[grid.is_covered(times, clip["offset_s"], clip["duration_s"])]
+        chroma = compute_chromagram(clip["path"])
+        frames = annotations.loc[clip_id, "time_s"].to_numpy()
         attended = {}
-        for target in TARGETS if maps else ():
-            frame_times, weights = maps[target][clip_id]
-            attended[target] = frame_times[find_attended(weights.mean(axis=0))]
+        for target, maps in received.items():
+            times, weights = maps[clip_id]
+            attended[target] = times[find_attended(weights)]
         drawn.append(
             ChromaClip(
                 clip_id=clip_id,
                 title=clip["title"],
                 artist=clip["artist"],
                 chroma=chroma,
-                sounding_s=(clip["offset_s"], end_s),
-                span_s=(covered[0], covered[-1] + grid.hop_s),
+                sounding_s=(clip["offset_s"], clip["offset_s"] + chroma.shape[1] * COLUMN_S),
+                span_s=grid.find_span(frames, clip["offset_s"], clip["duration_s"]),
                 attended_s=attended,
             )
         )

@@ -59,6 +59,13 @@ class FrameGrid:
         first = self.first_frame(offset_s)
         return (frames >= first) & (frames < first + self.count_frames(offset_s, duration_s))
 
+    def find_span(
+        self, times_s: NDArray[np.float64], offset_s: float, duration_s: float
+    ) -> tuple[float, float]:
+        """Return where the first of the covered frames begins, and where the last one ends."""
+        covered = times_s[self.is_covered(times_s, offset_s, duration_s)]
+        return float(covered[0]), float(covered[-1] + self.hop_s)
+
     def frame_time(self, frame: int) -> float:
         """Time in seconds at which a frame begins, rounded to a microsecond."""
         return round(frame * self.hop_s, 6)

@@ -27,7 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from emotrace.config.suggestions import explain_model, shorten, suggest
 from emotrace.features import list_feature_sets
-from emotrace.models import MOST_LAYERS, MOST_UNITS, parse_model_name
+from emotrace.models.families import MOST_LAYERS, MOST_UNITS, parse_model_name
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.paths import expand_path
 from emotrace.runtime.workers import check_scheduler

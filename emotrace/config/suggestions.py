@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from emotrace.models import limit_sizes, list_families, parse_model_name
+from emotrace.models.families import list_families, parse_model_name, read_family
 
 MOST_LETTERS = 150
 """Of a value that a message repeats."""
@@ -63,7 +63,7 @@ def _list_models_like(numbers: Sequence[str]) -> list[str]:
     sizes = [int(number[:9]) for number in numbers if re.fullmatch("[0-9]+", number)]
     models = []
     for family in list_families():
-        largest, longest = limit_sizes(family)
-        within = [min(size, largest) for size in sizes if size > 0][:longest]
+        facts = read_family(family)
+        within = [min(size, facts.largest_size) for size in sizes if size > 0][: facts.most_sizes]
         models.append("_".join([family, *map(str, within or [1])]))
     return models

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from emotrace import TARGETS
-from emotrace.evaluation import ATTENTIVE
 from emotrace.evaluation.validation import choose_best
-from emotrace.models import parse_model_name
+from emotrace.models.families import parse_model_name
 from emotrace.runtime.errors import EmotraceError
 
 
@@ -23,6 +22,7 @@ def choose_examples(
     *,
     feature_set: str,
     baseline: str,
+    families: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, Any]:
     """Decide what the figures show.
@@ -40,15 +40,17 @@ def choose_examples(
         The set that is drawn.
     baseline : str
         The model that the best one is compared with.
+    families : sequence of str
+        Trained families whose attention is drawn.
     clips : sequence of str
         Clips to draw; chosen here where empty.
 
     Returns
     -------
     dict
-        ``clips``: the clips; ``baseline``: the model; ``best`` and each family of
-        `ATTENTIVE`: for each target the model of any family, or of this one, that the
-        validation set chose (no key for a family that was not trained).
+        ``clips``: the clips; ``baseline``: the model; ``best`` and each of
+        `families`: for each target the model of any family, or of this one, that the
+        validation set chose.
 
     Raises
     ------
@@ -62,16 +64,15 @@ def choose_examples(
             "not test it or it was left out as broken",
             hint=f"choose among the tested clips, such as {', '.join(sorted(tested)[:5])}",
         )
-    families = validation["model"].map(lambda model: parse_model_name(model)[0])
+    trained = validation["model"].map(lambda model: parse_model_name(model)[0])
     examples = {
         "feature_set": feature_set,
         "clips": list(clips) or spread_clips(annotations[annotations["clip_id"].isin(tested)]),
         "baseline": baseline,
         "best": _choose_models(validation),
     }
-    for family in ATTENTIVE:
-        if (families == family).any():
-            examples[family] = _choose_models(validation[families == family])
+    for family in families:
+        examples[family] = _choose_models(validation[trained == family])
     return examples
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from emotrace.evaluation.metrics import find_interval, resample_clips, score_clips
+from emotrace.models.families import read_family
 
 COMPARED = ("r2", "tau")
 
@@ -19,18 +20,11 @@ FEWEST_SONGS = 10
 """Songs from which p is told. Of fewer than about 60 it is too large, which errs on the safe side:
 R2 of few songs varies so much that nothing is told apart."""
 
-CONTROLS = {
-    "AT": ("UniformAT", "BiLSTM", "LSTM"),
-    "BAT": ("LSTM",),
-    "TwoLevel": ("UniformTwoLevel",),
-}
-"""Families that differ from an attentive one in what its attention does."""
-
 
 def name_controls(model: str) -> list[str]:
     """Name the models of the same sizes that tell what a model's attention is worth."""
     family, _, sizes = model.partition("_")
-    return [f"{control}_{sizes}" for control in CONTROLS.get(family, ())]
+    return [f"{control}_{sizes}" for control in read_family(family).controls]
 
 
 def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from emotrace import TARGETS
@@ -10,6 +12,7 @@ from emotrace.evaluation.published import name_kind
 from emotrace.evaluation.scores import HEARING
 from emotrace.evaluation.table import Circumstances, Evaluation, Row, Score, Table, show_score
 from emotrace.evaluation.validation import choose_best
+from emotrace.models.families import read_family
 
 FEWEST_SONGS = 10
 """Songs that a group must have for an R2: of fewer, it says more of the songs than of the model."""
@@ -38,16 +41,16 @@ def build_comparison_table(found: Evaluation, target: str, about: Circumstances)
 
 def build_attention_table(found: Evaluation, target: str, about: Circumstances) -> Table:
     """Compare attentive models with what their attention might be replaced by."""
+    rows = found.compare("attention", target, about.feature_set)
+    controls = _describe_controls(rows["model"])
     table = Table(
         label=f"attention-{target}",
         caption=f"Does attention help, {target}? Attentive models on {about.feature_set} less "
-        "those of the same sizes with uniform weights (UniformAT, UniformTwoLevel), with two "
-        "directions instead (BiLSTM) and without a context (LSTM), as far as they were trained; "
-        f"and less themselves with weights shuffled among the frames when tested. {P_CAPTION}.",
+        f"{controls}themselves with weights shuffled among the frames when tested. {P_CAPTION}.",
         header=["Model", "less", "R2", "tau", "p"],
     )
     above = ""
-    for _, row in found.compare("attention", target, about.feature_set).iterrows():
+    for _, row in rows.iterrows():
         name = "" if row["model"] == above else row["model"]
         other = row["other"].removeprefix(f"{row['model']}, ")
         table.rows.append(Row([name, other, *_show_differences(row)]))
@@ -98,6 +101,23 @@ def build_group_table(found: Evaluation, about: Circumstances) -> Table:
             scores = [r2, show_score(row, "mae"), show_score(row, "bias")]
             table.rows.append(Row([*names, artist, int(row["n_clips"]), *scores]))
     return table
+
+
+def _describe_controls(models: Iterable[str]) -> str:
+    """Say how the controls of some models differ from them, such as "with ... (UniformAT)"."""
+    families: dict[str, list[str]] = {}
+    for family in sorted({model.partition("_")[0] for model in models}):
+        for control, difference in read_family(family).controls.items():
+            families.setdefault(difference, []).append(control)
+    differences = [
+        f"{difference} ({', '.join(dict.fromkeys(names))})"
+        for difference, names in families.items()
+    ]
+    if not differences:
+        return ""
+    *first, last = differences
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"those of the same sizes {listed}, as far as they were trained; and less "
 
 
 def _show_differences(row: pd.Series) -> list[Score]:

@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 from emotrace.evaluation.sanity_checks import bound_r2
+from emotrace.models.families import read_family
 
 CORPUS = "emomusic"
 PUBLISHED_BASELINE = "LSTM_400"
@@ -123,8 +124,11 @@ def mark_published(
 
 
 def name_kind(model: str) -> str:
-    """Name the kind of model that the paper groups by, such as ``"AT, stacked"``."""
+    """Name the kind of model that the paper groups by, such as ``"AT, stacked"``.
+
+    A family with no more than one size is a kind by itself.
+    """
     family, *sizes = model.split("_")
-    if family == "Transformer":
+    if read_family(family).most_sizes == 1:
         return family
     return f"{family}, {'one layer' if len(sizes) == 1 else 'stacked'}"

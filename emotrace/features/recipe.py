@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from pathlib import Path
 
-from emotrace.reruns.code import ROOT, digest_code
+from emotrace.reruns.code import ROOT, digest_code, read_constant
 from emotrace.reruns.recipe import Recipe, find_versions
 from emotrace.runtime.errors import EmotraceError
 
@@ -46,14 +45,10 @@ def _name_file(feature_set: str) -> str:
 def _read_libraries(name: str) -> tuple[str, ...]:
     """Read ``LIBRARIES`` from a module's source, because importing it would import them."""
     file = Path(ROOT, name)
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        match node:
-            # Without its comma, ("librosa") is a text, and not a tuple of one.
-            case (
-                ast.Assign(targets=[ast.Name("LIBRARIES")], value=ast.Tuple(names))
-                | ast.AnnAssign(target=ast.Name("LIBRARIES"), value=ast.Tuple(names))
-            ) if all(isinstance(name, ast.Constant) for name in names):
-                return tuple(name.value for name in names)
+    libraries = read_constant(file, "LIBRARIES")
+    # Without its comma, ("librosa") is a text, and not a tuple of one.
+    if isinstance(libraries, tuple):
+        return libraries
     raise EmotraceError(
         f"{file}: does not say which LIBRARIES decide its values",
         hint='write a line such as LIBRARIES = ("librosa",), with the comma',

@@ -53,20 +53,8 @@ class Sound:
 
     @cached_property
     def constant_q(self) -> np.ndarray:
-        """Constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames).
-
-        At concert pitch (``tuning=0``), so that a bin is the same pitch in every clip.
-        """
-        import librosa
-
-        spectrum = librosa.cqt(
-            self.samples,
-            sr=self.sample_rate,
-            hop_length=HOP_LENGTH,
-            n_bins=BINS_PER_OCTAVE * OCTAVES,
-            bins_per_octave=BINS_PER_OCTAVE,
-        )
-        return np.abs(spectrum)
+        """Constant-Q magnitudes; see `compute_constant_q`."""
+        return compute_constant_q(self.samples, self.sample_rate)
 
     @cached_property
     def chroma_stft(self) -> np.ndarray:
@@ -79,12 +67,8 @@ class Sound:
 
     @cached_property
     def chroma_cqt(self) -> np.ndarray:
-        """``librosa.feature.chroma_cqt`` of the shared constant-Q spectrum, (12, fine frames)."""
-        import librosa
-
-        return librosa.feature.chroma_cqt(
-            C=self.constant_q, sr=self.sample_rate, bins_per_octave=BINS_PER_OCTAVE
-        )
+        """Chromagram of the shared constant-Q spectrum; see `compute_chroma_cqt`."""
+        return compute_chroma_cqt(self.constant_q, self.sample_rate)
 
     def average_frames(self, fine: np.ndarray, *, step_s: float | None = None) -> np.ndarray:
         """Average fine-grained values over each frame's window.
@@ -108,3 +92,27 @@ class Sound:
         totals = np.concatenate([np.zeros((len(fine), 1)), totals], axis=1)
         means = (totals[:, last] - totals[:, first]) / (last - first)
         return means.T.astype(np.float32)
+
+
+def compute_constant_q(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Compute constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames).
+
+    At concert pitch (``tuning=0``), so that a bin is the same pitch in every clip.
+    """
+    import librosa
+
+    spectrum = librosa.cqt(
+        samples,
+        sr=sample_rate,
+        hop_length=HOP_LENGTH,
+        n_bins=BINS_PER_OCTAVE * OCTAVES,
+        bins_per_octave=BINS_PER_OCTAVE,
+    )
+    return np.abs(spectrum)
+
+
+def compute_chroma_cqt(constant_q: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Compute ``librosa.feature.chroma_cqt`` of constant-Q magnitudes, (12, fine frames)."""
+    import librosa
+
+    return librosa.feature.chroma_cqt(C=constant_q, sr=sample_rate, bins_per_octave=BINS_PER_OCTAVE)

@@ -9,6 +9,15 @@ from torch import Tensor, nn
 
 from emotrace.models.layers import AdditiveAlignment, Attention, LSTMStack, Output
 
+FACTS = {
+    "attention": "clip",
+    "controls": {
+        "UniformAT": "with uniform weights",
+        "BiLSTM": "with two directions instead",
+        "LSTM": "without a context",
+    },
+}
+
 
 class Model(nn.Module):
     """Predict each frame from its state and from a context: y_t = g(h_t, y_{t-1}, c_t).

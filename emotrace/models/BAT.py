@@ -7,6 +7,8 @@ from torch import Tensor
 
 from emotrace.models import AT
 
+FACTS = {"attention": "past", "controls": {"LSTM": "without a context"}}
+
 
 class Model(AT.Model):
     """AT whose context runs over j < t only; the first frame's context is zero.

@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from emotrace.models.layers import ClipDropout, Output, initialise_linear
 
+# The sizes are one number of layers. Attention is in all of them, so a map of the last explains
+# little: none is drawn.
+FACTS = {"most_sizes": 1, "largest_size": 8}
+
 UNITS = 128
 HEADS = 4
 FEED_FORWARD_UNITS = 256

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from emotrace.models.BiLSTM import reverse
 from emotrace.models.layers import Attention, ClipDropout, LSTMStack, Output, initialise_linear
 
+FACTS = {"attention": "once", "controls": {"UniformTwoLevel": "with uniform weights"}}
+
 LEVEL_PACE = 4.0
 """Pace at which the level learns. Of 1, 4 and as many as undo the division by sqrt(n), tried on
 development clips of emoMusic, smaller ones follow the movement better, larger ones the level."""

@@ -34,6 +34,9 @@ class Module:
 
 Reader = Callable[[Path], Module]
 
+FACTS = "FACTS"
+"""Constant in which a module says of itself what others must know without importing it."""
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 """The folder of the Snakefile."""
 
@@ -41,9 +44,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def digest_code(*files: str) -> str:
     """Digest what files do, and what the modules of ours do that they import.
 
-    Comments, docstrings, formatting, the texts of errors, and the places of modules do
-    not count, so an edit of these reruns nothing. Modules that are imported by a computed
-    name are not seen: name them too.
+    Comments, docstrings, formatting, the texts of errors, the places of modules, and what
+    they say in ``FACTS`` do not count, so an edit of these reruns nothing by itself. Modules
+    that are imported by a computed name are not seen: name them too.
 
     Parameters
     ----------
@@ -88,6 +91,36 @@ def check_code(planned: str, what: str, *files: str) -> None:
         )
 
 
+def read_constant(file: Path, name: str, *, default: Any = None) -> Any:
+    """Read a constant from a module's text, because to import it would import its libraries.
+
+    Parameters
+    ----------
+    file : Path
+        Of the module.
+    name : str
+        Of the constant, which is assigned once and outside of all functions.
+    default : optional
+        What is returned where there is no such constant.
+
+    Raises
+    ------
+    EmotraceError
+        If the constant is not written out, or the file is not Python.
+    """
+    for line in _parse_file(file).body:
+        if _assigns(line, name):
+            try:
+                return ast.literal_eval(line.value)
+            except ValueError:
+                raise EmotraceError(
+                    f"{file}, line {line.lineno}: {name} is computed, and is read without running "
+                    "the file",
+                    hint=f"write {name} out, as texts, numbers, tuples and dictionaries",
+                ) from None
+    return default
+
+
 def _digest_modules(files: Sequence[str], read: Reader) -> str:
     modules: dict[Path, Module] = {}
     waiting = [ROOT / file for file in files]
@@ -108,14 +141,31 @@ def _digest_modules(files: Sequence[str], read: Reader) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
 
 
-def _parse_module(path: Path) -> Module:
+def _parse_file(path: Path) -> ast.Module:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise EmotraceError(
             f"{path}, line {error.lineno}: is not valid Python ({error.msg})",
             hint="correct it: until then nobody can tell what depends on this file",
         ) from None
+
+
+def _assigns(line: ast.stmt, name: str) -> bool:
+    """Say whether a line gives a value to a name."""
+    targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+    return (
+        isinstance(line, ast.Assign | ast.AnnAssign)
+        and line.value is not None
+        and any(isinstance(target, ast.Name) and target.id == name for target in targets)
+    )
+
+
+def _parse_module(path: Path) -> Module:
+    tree = _parse_file(path)
+    # What a module tells the workflow is no part of what it does, unless it reads that itself.
+    if sum(isinstance(node, ast.Name) and node.id == FACTS for node in ast.walk(tree)) == 1:
+        tree.body = [line for line in tree.body if not _assigns(line, FACTS)]
     for block in _list_blocks(tree):
         block[:] = [line for line in block if not _is_inert(line)]
     imports = []

@@ -76,7 +76,8 @@ class Fit:
     history : pyarrow.Table
         See `emotrace.training.fitting.Fitted`.
     weights : bytes
-        The weights and the normalisation as safetensors.
+        The weights and the normalisation as safetensors, with all that
+        `emotrace.training.loading.load_model` must know.
     """
 
     predictions: pa.Table
@@ -204,11 +205,12 @@ def run_fit(
     _refuse_not_finite(fitted, predictions[test.valid], "prediction")
     if not shuffled.isnan().all():  # a model without attention has none
         _refuse_not_finite(fitted, shuffled[test.valid], "prediction with shuffled attention")
+    about = {"model": name, "target": target, "seed": seed, "feedback": settings["feedback"]}
     return Fit(
         predictions=_tabulate_predictions(sequences, data.tests, predictions, shuffled),
         attention=_tabulate_attention(sequences, data.tests, weights),
         history=pa.Table.from_pandas(pd.DataFrame(fitted.history), preserve_index=False),
-        weights=_pack_weights(fitted, data.normalisation, name),
+        weights=_pack_weights(fitted, data.normalisation, about),
     )
 
 
@@ -245,10 +247,10 @@ def _tabulate_attention(sequences: Sequences, rows: np.ndarray, weights: Tensor 
     return pa.table(columns, schema=ATTENTION_SCHEMA)
 
 
-def _pack_weights(fitted: Fitted, normalisation: Normalisation, name: str) -> bytes:
+def _pack_weights(fitted: Fitted, normalisation: Normalisation, about: Mapping[str, Any]) -> bytes:
     arrays = {key: value.cpu().numpy() for key, value in fitted.model.state_dict().items()}
     arrays["normalisation.kept"] = normalisation.kept
     arrays["normalisation.centre"] = normalisation.centre
     arrays["normalisation.scale"] = normalisation.scale
-    about = json.dumps({"model": name, "feature_limit": normalisation.limit})
-    return pack_arrays(arrays, {"emotrace": about})
+    about = {**about, "feature_limit": normalisation.limit}
+    return pack_arrays(arrays, {"emotrace": json.dumps(about)})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from emotrace.config.suggestions import explain_model, shorten
-from emotrace.models import parse_model_name
+from emotrace.models.families import parse_model_name
 from emotrace.reruns.code import ROOT
 from emotrace.runtime.errors import EmotraceError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from emotrace.models import parse_model_name
+from emotrace.models.families import parse_model_name
 from emotrace.reruns.code import digest_code
 from emotrace.reruns.recipe import Recipe, find_versions
 
