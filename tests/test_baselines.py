@@ -19,10 +19,11 @@ from emotrace.evaluation.baselines import (
     predict_svr,
 )
 from emotrace.runtime.errors import EmotraceError
+from emotrace.splits.protocol import Protocol
 from emotrace.training.sequences import Sequences
 
 N_CLIPS, N_FEATURES = 60, 5
-PROTOCOL = {"name": "official", "folds": 3, "validation_fraction": 0.3}
+PROTOCOL = Protocol("official", 3, 0.3)
 GENRES = ("Folk", "Jazz", "Rock")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ SETTINGS = make_settings(dropout=0.3, weight_decay=0.01, max_epochs=20, patience
 
 def fit(name: str, checkpoint: Checkpoint | None = None, **settings: object) -> Fitted:
     parts = make_part(25, seed=1, noise=0.2), make_part(12, seed=2, noise=0.2)
-    return fit_model(name, *parts, SETTINGS | settings, 5, checkpoint)
+    return fit_model(name, *parts, replace(SETTINGS, **settings), 5, checkpoint)
 
 
 def assert_equal(found: Fitted, expected: Fitted) -> None:
@@ -62,7 +63,7 @@ def test_killed_after_every_epoch_a_fit_ends_with_the_same_bits(
             fit(name, checkpoint, optimizer=optimizer)
         assert len(checkpoint.load(CPU)["history"]) == epoch
         torch.rand(epoch)  # what else draws random numbers meanwhile does not matter
-    assert 4 <= len(expected.history) < SETTINGS["max_epochs"]  # patience came to its end
+    assert 4 <= len(expected.history) < SETTINGS.max_epochs  # patience came to its end
     assert_equal(fit(name, checkpoint, optimizer=optimizer), expected)
 
 

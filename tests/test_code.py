@@ -271,7 +271,7 @@ def test_training_depends_on_training_code_alone(real_tree: Path, digest: Digest
             "reruns/store",
             *(f"runtime/{name}" for name in ("disks", "errors", "jobs", "locks", "paths")),
             *(f"splits/{name}" for name in ("feasibility", "folds", "groups", "labels")),
-            "splits/spelling",
+            *("runtime/settings", "splits/protocol", "splits/spelling", "training/settings"),
             *(
                 f"training/{name}"
                 for name in (

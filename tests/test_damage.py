@@ -17,7 +17,8 @@ from emotrace.audio.frames import FrameGrid
 from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
 from emotrace.corpora.inspection import inspect_audio as inspect_file
-from emotrace.corpora.inspections import inspect_audio, write_recipe
+from emotrace.corpora.inspections import inspect_audio
+from emotrace.corpora.recipe import write_recipe
 from emotrace.evaluation.examples import Examples, open_examples, read_attention
 from emotrace.evaluation.validation import read_validation
 from emotrace.features import recipe as features

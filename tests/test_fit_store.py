@@ -15,6 +15,7 @@ import pytest
 from emotrace import TARGETS
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import make_folds
+from emotrace.splits.protocol import Protocol
 from emotrace.training import checkpoint, fold, job
 from emotrace.training.fold import Fit, FoldData
 from emotrace.training.sequences import Sequences
@@ -81,7 +82,7 @@ def test_a_changed_label_makes_the_fits_that_heard_it(
 ) -> None:
     sequences, clips = make_corpus()
     train(tmp_path, (sequences, clips), protocol=protocol, name="LSTM_2", max_epochs=1)
-    folds = make_folds(clips, protocol=protocol, n_folds=3, validation_fraction=0.3, seed=1)
+    folds = make_folds(clips, Protocol(protocol, 3, 0.3), seed=1)
     (row,) = sequences.find_clips(getattr(folds[0], part)[:1])
     sequences.labels[row, 2, TARGETS.index("arousal")] += 0.01
     fits.clear()
@@ -104,7 +105,7 @@ def test_any_other_feature_makes_all_fits(
     store: Path, tmp_path: Path, fits: list[tuple[str, int]], part: str
 ) -> None:
     sequences, clips = make_corpus()
-    (fold_,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
+    (fold_,) = make_folds(clips, Protocol("official", 3, 0.3), seed=1)
     (row,) = sequences.find_clips(getattr(fold_, part)[:1])
     sequences.features[row, 0, 0] += 0.01
     train(tmp_path / "other", (sequences, clips), store=store)

@@ -22,6 +22,7 @@ from emotrace.splits.folds import (
     make_folds,
 )
 from emotrace.splits.groups import describe_twins, name_artists
+from emotrace.splits.protocol import Protocol
 
 N_FOLDS = 5
 N_CLIPS = 60
@@ -50,7 +51,7 @@ def describe(artists: object, splits: object = "", clip_ids: object = None) -> p
 
 
 def divide(clips: pd.DataFrame, protocol: str, seed: int = 1, n_folds: int = N_FOLDS) -> list[Fold]:
-    return make_folds(clips, protocol=protocol, n_folds=n_folds, validation_fraction=0.2, seed=seed)
+    return make_folds(clips, Protocol(protocol, n_folds, 0.2), seed=seed)
 
 
 def find_artists(clips: pd.DataFrame, clip_ids: tuple[str, ...]) -> set[str]:
@@ -331,7 +332,7 @@ def test_known_artists_are_those_that_could_be_learnt_from() -> None:
 def test_songs_whose_artist_nobody_names_are_neither_heard_nor_unheard() -> None:
     clips = describe(["Ada", "Ada", "Bo", "", None, "Cy"], ["evaluation", "development"] * 3)
     clips["genre"] = ["Folk", "", "folk ", "", "Ｆolk", "Folk"]
-    protocol = {"name": "official", "folds": 2, "validation_fraction": 0.2}
+    protocol = Protocol("official", 2, 0.2)
     songs = divide_songs(clips, protocol)
     assert songs["artist"].to_dict() == {"a": "heard", "c": "unheard", "e": "unknown"}
     assert songs["genre"].to_dict() == {"a": "Folk", "c": "Folk", "e": "Folk"}

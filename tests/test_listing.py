@@ -19,6 +19,7 @@ from emotrace.corpora import inspections
 from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
 from emotrace.corpora.inspection import inspect_audio
 from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
+from emotrace.corpora.recipe import write_recipe
 from emotrace.reruns.store import open_store
 from emotrace.runtime.errors import EmotraceError
 
@@ -173,7 +174,7 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(music: Path) -> None:
 
 
 def inspect_into(store: str, path: str) -> inspection.Inspection:
-    return inspections.inspect_audio(path, open_store(store), inspections.write_recipe())
+    return inspections.inspect_audio(path, open_store(store), write_recipe())
 
 
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +184,7 @@ def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patched:
         patched.delattr(inspection, "decode_audio")
         assert inspect_into("store", shutil.copy(path, "copy.wav")) == inspected
-    entry = open_store("store").locate(inspections.write_recipe(), inspected.sha256)
+    entry = open_store("store").locate(write_recipe(), inspected.sha256)
     entry.write_text("{", encoding="utf-8")
     assert inspect_into("store", path) == inspected
 

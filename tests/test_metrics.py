@@ -32,6 +32,7 @@ from emotrace.evaluation.validation import read_validation
 from emotrace.models.families import list_families
 from emotrace.reruns.checksums import write_table
 from emotrace.splits.folds import make_folds
+from emotrace.splits.protocol import Protocol
 from tests.training import make_corpus, train
 
 N_CLIPS = 12
@@ -374,7 +375,7 @@ def test_rows_say_what_was_scored(metrics: pd.DataFrame) -> None:
 
 def test_a_corpus_whose_validation_labels_never_vary_is_evaluated(tmp_path: Path) -> None:
     sequences, clips = make_corpus(32)
-    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
+    (fold,) = make_folds(clips, Protocol("official", 3, 0.3), seed=1)
     sequences.labels[sequences.find_clips(fold.validation)] = 0.1
     models = ("LSTM_2", "AT_2")
     for model in models:

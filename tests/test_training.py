@@ -24,10 +24,12 @@ from emotrace.models import build_model
 from emotrace.models.families import list_families
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import make_folds
+from emotrace.splits.protocol import Protocol
 from emotrace.training import checkpoint, fitting, job
 from emotrace.training.fitting import Part, _Stopper, fit_model, predict
 from emotrace.training.fold import prepare_fold
 from emotrace.training.normalisation import fit_normalisation
+from emotrace.training.settings import TrainingSettings
 from tests.training import (
     N_FEATURES,
     lengthen_padding,
@@ -78,25 +80,25 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others(name: str) -> None:
 
 
 def train_by_hand(
-    name: str, fit: Part, validation: Part, settings: dict[str, Any], seed: int
+    name: str, fit: Part, validation: Part, settings: TrainingSettings, seed: int
 ) -> list[float]:
     """Write out the epochs and RMSProp of TensorFlow 1.14; return the validation errors."""
     torch.manual_seed(seed)
-    model = build_model(name, N_FEATURES, dropout=0.0, feedback=settings["feedback"])
+    model = build_model(name, N_FEATURES, dropout=0.0, feedback=settings.feedback)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     squares = [torch.zeros_like(weight) for weight in weights]
     generator = torch.Generator().manual_seed(seed)
     losses = []
-    for _ in range(settings["max_epochs"]):
+    for _ in range(settings.max_epochs):
         order = torch.randperm(len(fit.features), generator=generator)
-        for start in range(0, len(order), settings["batch_size"]):
-            rows = order[start : start + settings["batch_size"]]
+        for start in range(0, len(order), settings.batch_size):
+            rows = order[start : start + settings.batch_size]
             error = model(fit.features[rows], fit.valid[rows])[0] - fit.labels[rows]
             gradients = torch.autograd.grad((error**2).mean(), weights)
             with torch.no_grad():
                 for weight, square, gradient in zip(weights, squares, gradients, strict=True):
                     square.copy_(0.9 * square + 0.1 * gradient**2)
-                    weight -= settings["learning_rate"] * gradient / (square.sqrt() + 1e-7)
+                    weight -= settings.learning_rate * gradient / (square.sqrt() + 1e-7)
         with torch.no_grad():
             error = model(validation.features, validation.valid)[0] - validation.labels
         losses.append((error**2).mean().item())
@@ -249,7 +251,7 @@ def test_padding_reaches_neither_loss_nor_normalisation(name: str, tmp_path: Pat
 def test_a_fold_is_normalised_as_all_its_clips_at_once_in_no_more_memory() -> None:
     sequences, clips = make_corpus(80)
     sequences.features = np.repeat(sequences.features, 50, axis=-1)
-    (fold,) = make_folds(clips, protocol="official", n_folds=3, validation_fraction=0.3, seed=1)
+    (fold,) = make_folds(clips, Protocol("official", 3, 0.3), seed=1)
     fold = replace(fold, training=fold.training[::-1])  # in an order of its own
     settings = make_settings()
     tracemalloc.start()
@@ -261,7 +263,7 @@ def test_a_fold_is_normalised_as_all_its_clips_at_once_in_no_more_memory() -> No
     rows = [sequences.find_clips(part) for part in (fold.training, fold.validation, fold.test)]
     frames = sequences.features[rows[0]][sequences.valid[rows[0]]]
     normalisation = fit_normalisation(
-        frames, scaling=settings["scaling"], limit=settings["feature_limit"]
+        frames, scaling=settings.scaling, limit=settings.feature_limit
     )
     for part, clips_of_part in zip(data.parts["arousal"], rows, strict=True):
         expected = torch.from_numpy(normalisation.apply(sequences.features[clips_of_part]))

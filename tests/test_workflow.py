@@ -18,12 +18,13 @@ import pytest
 import soundfile
 import torch
 
-from emotrace.config.schema import TrainingSettings
 from emotrace.reruns.records import name_record
 from emotrace.splits.folds import make_folds
+from emotrace.splits.protocol import Protocol
 from emotrace.training.fitting import fit_model, predict
 from emotrace.training.fold import prepare_fold
 from emotrace.training.sequences import load_sequences
+from emotrace.training.settings import TrainingSettings
 from tests.workflow import ROOT, list_jobs, run_snakemake, succeed
 
 pytestmark = pytest.mark.slow
@@ -157,8 +158,8 @@ def test_shuffled_labels_cannot_be_learnt(demo: Path) -> None:
         list(clips["clip_id"]),
     )
     sequences.labels = np.random.default_rng(0).permutation(sequences.labels)
-    (fold,) = make_folds(clips, protocol="official", n_folds=2, validation_fraction=0.2, seed=1)
-    settings = TrainingSettings(max_epochs=20).model_dump()
+    (fold,) = make_folds(clips, Protocol("official", 2, 0.2), seed=1)
+    settings = TrainingSettings(max_epochs=20)
     data = prepare_fold(sequences, fold, settings, torch.device("cpu"))
     for fit, validation, test in data.parts.values():
         predictions, _ = predict(fit_model("AT_64", fit, validation, settings, 1).model, test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import pyarrow as pa
 import torch
 
 from emotrace import TARGETS
-from emotrace.config.schema import TrainingSettings
 from emotrace.reruns.checksums import write_table
 from emotrace.reruns.store import Store
+from emotrace.splits.protocol import Protocol
 from emotrace.training.fitting import Part
 from emotrace.training.job import train_all
 from emotrace.training.recipe import write_recipe
 from emotrace.training.sequences import Sequences
+from emotrace.training.settings import TrainingSettings
 
 N_FEATURES = 6
 
@@ -28,9 +29,9 @@ N_FEATURES = 6
 torch.set_num_threads(1)
 
 
-def make_settings(**changes: object) -> dict[str, Any]:
+def make_settings(**changes: Any) -> TrainingSettings:
     plain = {"dropout": 0.0, "weight_decay": 0.0, "batch_size": 10, "max_epochs": 3}
-    return TrainingSettings(**{**plain, **changes}).model_dump()
+    return TrainingSettings(**{**plain, **changes})
 
 
 def make_part(n_clips: int, *, seed: int, noise: float = 0.0, length: int = 10) -> Part:
@@ -109,12 +110,12 @@ def train(
     **settings: object,
 ) -> pd.DataFrame:
     """Train with a store of its own, so that nothing is taken from elsewhere unless asked for."""
-    settings = make_settings(**{"dropout": 0.2, "max_epochs": 2, **settings})
-    recipe = write_recipe(name, settings, new_torch_retrains=False)
+    made = make_settings(**{"dropout": 0.2, "max_epochs": 2, **settings})
+    recipe = write_recipe(name, asdict(made), new_torch_retrains=False)
     digest = train_all(
         *corpus,
         recipe=replace(recipe, code=code or recipe.code),
-        protocol={"name": protocol, "folds": 3, "validation_fraction": 0.3},
+        protocol=Protocol(protocol, 3, 0.3),
         seeds=seeds,
         feature_set="made_up",
         store=Store(store or folder / "store", folder),

@@ -26,8 +26,9 @@ def main() -> None:
     from emotrace.reruns.digests import digest_tables
     from emotrace.splits.folds import check_labels_vary, describe_division, make_folds
     from emotrace.splits.groups import describe_twins
+    from emotrace.splits.protocol import Protocol
 
-    corpus, protocol = snakemake.params.corpus, snakemake.params.protocol
+    corpus, protocol = snakemake.params.corpus, Protocol(**snakemake.params.protocol)
     inputs, output = snakemake.input, snakemake.output
     clips, annotations = read_corpus(corpus)
     files = read_verified_files(inputs.files, inputs.digest, digest_findings)
@@ -55,16 +56,10 @@ def main() -> None:
             describe_ids(f"{clip_id}: {gap}" for clip_id, gap in gaps.items()),
         )
     logger.info("%d clips, %d left out", len(clips), len(excluded))
-    for remark in [*describe_twins(clips), *describe_division(clips, protocol["name"])]:
+    for remark in [*describe_twins(clips), *describe_division(clips, protocol.name)]:
         logger.warning("%s", remark)
     # Only to see, before features are extracted, that folds can be made; with any seed they can.
-    folds = make_folds(
-        clips,
-        protocol=protocol["name"],
-        n_folds=protocol["folds"],
-        validation_fraction=protocol["validation_fraction"],
-        seed=0,
-    )
+    folds = make_folds(clips, protocol, seed=0)
     check_labels_vary(folds, annotations)
 
     columns = ["clip_id", "path", "sha256", "samples_sha256", "offset_s", "duration_s"]

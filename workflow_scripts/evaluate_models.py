@@ -18,6 +18,7 @@ def main() -> None:
     )
     from emotrace.reruns.checksums import read_schema, read_table, write_table
     from emotrace.reruns.digests import digest_tables
+    from emotrace.splits.protocol import Protocol
     from emotrace.training.sequences import read_clips
 
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
@@ -40,7 +41,7 @@ def main() -> None:
     check_consistency(metrics)
     comparisons = compare_runs(summaries, metrics, n_samples)
     songs = {
-        feature_set: divide_songs(read_clips(inputs.clips, table), params.protocol)
+        feature_set: divide_songs(read_clips(inputs.clips, table), Protocol(**params.protocol))
         for feature_set, table in tables.items()
     }
     groups = score_groups(summaries, metrics, songs, n_samples)

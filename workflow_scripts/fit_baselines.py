@@ -10,12 +10,15 @@ def main() -> None:
     from emotrace.evaluation.baselines import predict_baselines
     from emotrace.reruns.checksums import write_table
     from emotrace.reruns.digests import digest_tables
+    from emotrace.splits.protocol import Protocol
     from emotrace.training.sequences import load_sequences, read_clips
 
     inputs, output = snakemake.input, snakemake.output
     clips = read_clips(inputs.clips, inputs.table)
     sequences = load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"]))
-    predictions = predict_baselines(sequences, clips, protocol=snakemake.params.protocol)
+    predictions = predict_baselines(
+        sequences, clips, protocol=Protocol(**snakemake.params.protocol)
+    )
     write_table(predictions, output.predictions)
     Path(output.digest).write_text(f"{digest_tables(predictions)}\n", encoding="utf-8")
 

@@ -9,6 +9,7 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from emotrace.reruns.recipe import Recipe
     from emotrace.reruns.store import open_store
+    from emotrace.splits.protocol import Protocol
     from emotrace.training.job import train_all
     from emotrace.training.sequences import load_sequences, read_clips
 
@@ -19,7 +20,7 @@ def main() -> None:
         load_sequences(inputs.table, inputs.annotations, list(clips["clip_id"])),
         clips,
         recipe=Recipe(**params.recipe).adopt_libraries(),
-        protocol=params.protocol,
+        protocol=Protocol(**params.protocol),
         seeds=params.seeds,
         feature_set=wildcards.feature_set,
         store=open_store(snakemake.config["store"]),

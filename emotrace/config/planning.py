@@ -15,7 +15,7 @@ import yaml
 
 from emotrace.config.schema import Config
 from emotrace.config.suggestions import suggest
-from emotrace.corpora import inspections
+from emotrace.corpora import recipe as inspections
 from emotrace.corpora.sources import list_clip_ids, list_labels
 from emotrace.features import recipe as features
 from emotrace.runtime.errors import EmotraceError

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -31,15 +33,14 @@ from emotrace.models.families import MOST_LAYERS, MOST_UNITS, parse_model_name
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.paths import expand_path
 from emotrace.runtime.workers import check_scheduler
+from emotrace.splits.protocol import Protocol
+from emotrace.training import settings as training
 
 MOST_MISTAKES = 20
 """Lines of a message about a config; more are only counted."""
 
 MOST_ITEMS = 1000
 """Entries of a list."""
-
-MOST_STEPS = 100_000
-"""Clips of a batch, epochs of a training."""
 
 CLUSTERS = ("local", "slurm")
 """Where clips can be computed besides a Dask scheduler's address."""
@@ -226,65 +227,22 @@ class RunBlock(Settings):
         return self
 
 
-class ProtocolSettings(Settings):
-    """Which clips are trained on and which are tested."""
-
-    name: Literal["official", "artist", "paper"] = Field(
-        "official",
-        description="official: development against evaluation clips; artist: folds with no artist "
-        "on both sides; paper: random folds whose tested part also stops the training, as "
-        "published (optimistic).",
-    )
-    folds: int = Field(10, ge=2, le=1000, description="How many folds artist and paper make.")
-    validation_fraction: float = Field(
-        0.2,
-        gt=0,
-        lt=0.9,
-        description="Share of the training clips, by artists of its own, that stops the training "
-        "and selects models (official and artist).",
+def derive_block(name: str, settings: type[Any]) -> type[Settings]:
+    """Make a block of the config from plain settings, which jobs without pydantic use."""
+    types = get_type_hints(settings)
+    return create_model(
+        name,
+        __base__=Settings,
+        __doc__=settings.__doc__,
+        **{
+            field.name: (types[field.name], Field(field.default, **field.metadata))
+            for field in fields(settings)
+        },
     )
 
 
-class TrainingSettings(Settings):
-    """How the weights are found."""
-
-    optimizer: Literal["adamw", "rmsprop"] = Field(
-        "adamw", description="adamw, or rmsprop with the paper's constants."
-    )
-    learning_rate: float = Field(3e-4, gt=0, le=1000, description="Step size; 0.001 in the paper.")
-    weight_decay: float = Field(
-        0.01, ge=0, le=1000, description="Pull of the weights to 0; 0 in the paper."
-    )
-    dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of values set to 0 while training; 0 in the paper."
-    )
-    feedback: bool = Field(
-        True, description="Whether a model sees its own previous prediction (never the truth)."
-    )
-    batch_size: int = Field(5, ge=1, le=MOST_STEPS, description="Clips per step; 20 in the paper.")
-    max_epochs: int = Field(
-        40, ge=1, le=MOST_STEPS, description="Longest training; 50 in the paper."
-    )
-    patience: int = Field(
-        12,
-        ge=1,
-        le=MOST_STEPS,
-        description="Epochs without improvement after which training ends; 5 in the paper.",
-    )
-    min_delta: float = Field(
-        1e-4,
-        ge=0,
-        le=4,
-        description="Smallest fall of the validation error that is an improvement.",
-    )
-    scaling: Literal["robust", "z_score"] = Field(
-        "robust",
-        description="robust: by median and 5 to 95 % range, for heavy-tailed features; z_score: by "
-        "mean and standard deviation, as in the paper.",
-    )
-    feature_limit: float = Field(
-        5.0, gt=0, le=1e6, description="Scaled features are clipped at this magnitude."
-    )
+ProtocolSettings = derive_block("ProtocolSettings", Protocol)
+TrainingSettings = derive_block("TrainingSettings", training.TrainingSettings)
 
 
 class EvaluationSettings(Settings):

@@ -7,16 +7,9 @@ import json
 from dataclasses import asdict
 
 from emotrace.corpora.inspection import Inspection, inspect_content, read_content
-from emotrace.reruns.code import digest_code
-from emotrace.reruns.recipe import Recipe, find_versions
+from emotrace.corpora.recipe import CODE
+from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store
-
-CODE = "emotrace/corpora/inspection.py"
-
-
-def write_recipe() -> Recipe:
-    """Write the recipe by which audio files are inspected."""
-    return Recipe("inspections", "audio", {}, digest_code(CODE), find_versions("av"))
 
 
 def inspect_audio(path: str, store: Store, recipe: Recipe) -> Inspection:
@@ -28,7 +21,7 @@ def inspect_audio(path: str, store: Store, recipe: Recipe) -> Inspection:
         Of the audio file.
     store : Store
     recipe : Recipe
-        See `write_recipe`.
+        See `emotrace.corpora.recipe.write_recipe`.
     """
     content = read_content(path)
     if isinstance(content, Inspection):

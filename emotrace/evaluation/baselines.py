@@ -20,6 +20,7 @@ from emotrace import TARGETS
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import Fold, make_folds
 from emotrace.splits.groups import name_artists, number_recordings
+from emotrace.splits.protocol import Protocol
 from emotrace.splits.spelling import fold_spelling
 from emotrace.training.normalisation import fit_normalisation
 from emotrace.training.sequences import Sequences
@@ -189,7 +190,7 @@ BASELINES: Mapping[str, Callable[[Problem], np.ndarray]] = {
 
 
 def predict_baselines(
-    sequences: Sequences, clips: pd.DataFrame, *, protocol: Mapping[str, Any]
+    sequences: Sequences, clips: pd.DataFrame, *, protocol: Protocol
 ) -> pd.DataFrame:
     """Predict the tested clips of each fold by every baseline.
 
@@ -199,8 +200,7 @@ def predict_baselines(
         Features and labels of all clips.
     clips : pandas.DataFrame
         As for `emotrace.splits.folds.make_folds`, and ``genre``.
-    protocol : mapping
-        The fields of `emotrace.config.schema.ProtocolSettings`.
+    protocol : Protocol
 
     Returns
     -------
@@ -218,13 +218,7 @@ def predict_baselines(
     recordings = number_recordings(clips)
     genres = np.array([fold_spelling(genre) for genre in clips["genre"].fillna("")])
     # The tested part of a fold is the same for every seed.
-    folds = make_folds(
-        clips,
-        protocol=protocol["name"],
-        n_folds=protocol["folds"],
-        validation_fraction=protocol["validation_fraction"],
-        seed=0,
-    )
+    folds = make_folds(clips, protocol, seed=0)
     times = np.where(sequences.valid, sequences.times, np.nan)
     tables = []
     for fold in folds:

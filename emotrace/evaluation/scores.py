@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from emotrace.evaluation.validation import choose_best, read_validation
 from emotrace.reruns.checksums import read_table
 from emotrace.splits.folds import find_known, make_folds
 from emotrace.splits.groups import find_unknown_artists
+from emotrace.splits.protocol import Protocol
 from emotrace.splits.spelling import unify_spellings
 
 ANNOTATORS = "Annotators"
@@ -256,15 +257,14 @@ def score_groups(
     return pd.DataFrame(rows)
 
 
-def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFrame:
+def divide_songs(clips: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """Divide the tested songs by genre, and by whether their artist could be learnt from.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         The clips that models of a feature set learn from and are tested on.
-    protocol : mapping
-        The fields of `emotrace.config.schema.ProtocolSettings`.
+    protocol : Protocol
 
     Returns
     -------
@@ -273,13 +273,7 @@ def divide_songs(clips: pd.DataFrame, protocol: Mapping[str, Any]) -> pd.DataFra
         "unknown").
     """
     # The tested part of a fold is the same for every seed.
-    folds = make_folds(
-        clips,
-        protocol=protocol["name"],
-        n_folds=protocol["folds"],
-        validation_fraction=protocol["validation_fraction"],
-        seed=0,
-    )
+    folds = make_folds(clips, protocol, seed=0)
     heard = find_known(clips, folds).map({True: "heard", False: "unheard"})
     unknown = clips.loc[find_unknown_artists(clips), "clip_id"]
     genres = pd.Series(unify_spellings(clips["genre"].fillna("")), index=clips["clip_id"])

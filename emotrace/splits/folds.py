@@ -18,6 +18,7 @@ from emotrace.splits.groups import (
     number_recordings,
 )
 from emotrace.splits.labels import SPLITS
+from emotrace.splits.protocol import Protocol
 
 PARTITION_SEED = 584
 """Draws the folds; the same for all models and seeds, so that they are compared on equal clips."""
@@ -39,25 +40,18 @@ class Fold:
     test: tuple[str, ...]
 
 
-def make_folds(
-    clips: pd.DataFrame, *, protocol: str, n_folds: int, validation_fraction: float, seed: int
-) -> list[Fold]:
+def make_folds(clips: pd.DataFrame, protocol: Protocol, *, seed: int) -> list[Fold]:
     """Divide the clips as a protocol demands, equal audio always on one side.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         With ``clip_id``, ``artist``, ``split``, ``sha256`` and ``samples_sha256``.
-    protocol : {"official", "artist", "paper"}
+    protocol : Protocol
         ``official``: one fold, trained on the development clips and tested on the
         evaluation clips; a development clip with the audio of an evaluation clip is left
-        out. ``artist``: `n_folds` folds with no artist on both sides. ``paper``:
-        `n_folds` random folds; the tested fold also stops the training.
-    n_folds : int
-        Not used by ``official``.
-    validation_fraction : float
-        Share of the training clips, artist-disjoint from the rest, that stops the
-        training and selects models. Not used by ``paper``.
+        out. ``artist``: folds with no artist on both sides. ``paper``: random folds; the
+        test set also stops the training.
     seed : int
         Draws the validation set; the tested folds are the same for every seed.
 
@@ -76,40 +70,41 @@ def make_folds(
     >>> clips = pd.DataFrame({"clip_id": names, "sha256": names, "samples_sha256": names})
     >>> clips["artist"] = ["Ana", "Ana", "Ben", "Ben", "Eva", "Eva"]
     >>> clips["split"] = ""
-    >>> folds = make_folds(clips, protocol="artist", n_folds=3, validation_fraction=0.2, seed=1)
+    >>> folds = make_folds(clips, Protocol("artist", folds=3), seed=1)
     >>> sorted(fold.test for fold in folds)
     [('clip 0', 'clip 1'), ('clip 2', 'clip 3'), ('clip 4', 'clip 5')]
     """
     clips = clips.sort_values("clip_id").reset_index(drop=True)
     recordings = number_recordings(clips)
     check_feasibility(
-        protocol,
-        n_folds,
+        protocol.name,
+        protocol.folds,
         artists=list(name_artists(clips)),
         splits=list(clips["split"].fillna("")),
         n_recordings=len(np.unique(recordings)),
     )
-    if protocol == "official":
+    if protocol.name == "official":
         clips = _keep_split_clips(clips)
     artists = name_artists(clips)
-    if protocol == "official":
+    if protocol.name == "official":
         tests = [np.flatnonzero(clips["split"] == "evaluation")]
-    elif protocol == "artist":
-        tests = _divide_groups(artists, n_folds)
+    elif protocol.name == "artist":
+        tests = _divide_groups(artists, protocol.folds)
     else:
-        tests = _divide_recordings(recordings, n_folds)
+        tests = _divide_recordings(recordings, protocol.folds)
     folds = []
     for number, test in enumerate(tests):
         training = np.setdiff1d(np.arange(len(clips)), test)
-        if protocol == "paper":
+        if protocol.name == "paper":
             validation = test
         else:
             generator = np.random.default_rng([PARTITION_SEED, seed, number])
-            validation = _draw_artists(artists, training, validation_fraction, generator)
+            share = protocol.validation_fraction
+            validation = _draw_artists(artists, training, share, generator)
         rest = np.setdiff1d(training, validation)
         parts = (tuple(clips["clip_id"].iloc[part]) for part in (rest, validation, test))
         folds.append(Fold(number, *parts))
-    check_overlaps(clips, folds, protocol)
+    check_overlaps(clips, folds, protocol.name)
     return folds
 
 

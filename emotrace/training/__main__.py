@@ -21,6 +21,7 @@ from emotrace.reruns.store import open_store
 from emotrace.runtime.disks import explain_refusal, silence_unclosed_files
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.jobs import remove_products
+from emotrace.splits.protocol import Protocol
 from emotrace.training.job import COLUMNS, train_all
 from emotrace.training.options import read_options
 from emotrace.training.recipe import write_recipe
@@ -88,7 +89,7 @@ def train_model(options: Namespace) -> None:
         recipe=write_recipe(
             options.model, options.training, new_torch_retrains=options.new_torch_retrains
         ),
-        protocol=options.protocol,
+        protocol=Protocol(**options.protocol),
         seeds=sorted(set(options.seeds)),
         feature_set=feature_set,
         store=open_store(options.store),

@@ -16,6 +16,7 @@ from emotrace.models.layers import shuffle_attention
 
 if TYPE_CHECKING:
     from emotrace.training.checkpoint import Checkpoint
+    from emotrace.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def fit_model(
     name: str,
     fit: Part,
     validation: Part,
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     seed: int,
     checkpoint: Checkpoint | None = None,
     n_pieces: int = 1,
@@ -95,8 +96,7 @@ def fit_model(
         Such as ``"AT_64"``.
     fit, validation : Part
         The first moves the weights, the second stops the training.
-    settings : mapping
-        The fields of `emotrace.config.schema.TrainingSettings`.
+    settings : TrainingSettings
     seed : int
         Draws the weights, the order of the clips and what dropout removes.
     checkpoint : Checkpoint, optional
@@ -217,7 +217,7 @@ class _Training:
     """All that changes from epoch to epoch."""
 
     def __init__(
-        self, name: str, fit: Part, settings: Mapping[str, Any], seed: int, n_pieces: int
+        self, name: str, fit: Part, settings: TrainingSettings, seed: int, n_pieces: int
     ) -> None:
         torch.manual_seed(seed)
         self.settings = settings
@@ -226,20 +226,20 @@ class _Training:
         model = build_model(
             name,
             fit.features.shape[-1],
-            dropout=settings["dropout"],
-            feedback=settings["feedback"],
+            dropout=settings.dropout,
+            feedback=settings.feedback,
         ).to(self.device)
         self.fitted = Fitted(model)
         self.optimizer = _build_optimizer(model, settings)
         self.order = torch.Generator().manual_seed(seed)
-        self.stopper = _Stopper(settings["patience"], settings["min_delta"])
+        self.stopper = _Stopper(settings.patience, settings.min_delta)
         self.best_weights: dict[str, Tensor] = {}
         self.is_over = False
 
     def run_epoch(self, fit: Part, validation: Part) -> None:
         model, history = self.fitted.model, self.fitted.history
         epoch = len(history) + 1
-        batch_size = self.settings["batch_size"]
+        batch_size = self.settings.batch_size
         training_loss = _run_epoch(
             model, fit, self.optimizer, batch_size, self.order, self.n_pieces
         )
@@ -258,7 +258,7 @@ class _Training:
         )
         if self.fitted.best["epoch"] == epoch:
             self.best_weights = {key: value.clone() for key, value in model.state_dict().items()}
-        self.is_over = self.stopper.is_over(loss) or epoch == self.settings["max_epochs"]
+        self.is_over = self.stopper.is_over(loss) or epoch == self.settings.max_epochs
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -286,10 +286,10 @@ class _Training:
         self.is_over = state["is_over"]
 
 
-def _build_optimizer(model: nn.Module, settings: Mapping[str, Any]) -> torch.optim.Optimizer:
+def _build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    rate, decay = settings["learning_rate"], settings["weight_decay"]
-    if settings["optimizer"] == "rmsprop":
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "rmsprop":
         # TensorFlow 1.14's constants, which are not torch's.
         return torch.optim.RMSprop(trained, lr=rate, weight_decay=decay, alpha=0.9, eps=1e-7)
     return torch.optim.AdamW(trained, lr=rate, weight_decay=decay)

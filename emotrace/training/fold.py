@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from emotrace.splits.folds import Fold
     from emotrace.training.checkpoint import Checkpoint
     from emotrace.training.sequences import Sequences
+    from emotrace.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def prepare_device(threads: int) -> torch.device:
 
 
 def prepare_fold(
-    sequences: Sequences, fold: Fold, settings: Mapping[str, Any], device: torch.device
+    sequences: Sequences, fold: Fold, settings: TrainingSettings, device: torch.device
 ) -> FoldData:
     """Normalise a fold's clips and move them to the device.
 
@@ -116,8 +117,7 @@ def prepare_fold(
     ----------
     sequences : Sequences
     fold : Fold
-    settings : mapping
-        The fields of `emotrace.config.schema.TrainingSettings`.
+    settings : TrainingSettings
     device : torch.device
         Where the tensors go.
     """
@@ -141,15 +141,15 @@ def prepare_fold(
 
 
 def _learn_normalisation(
-    sequences: Sequences, clips: np.ndarray, settings: Mapping[str, Any]
+    sequences: Sequences, clips: np.ndarray, settings: TrainingSettings
 ) -> Normalisation:
     n_features = sequences.features.shape[-1]
     numbers = np.arange(sequences.valid.size).reshape(sequences.valid.shape)  # (clips, frames)
     return fit_normalisation(
         sequences.features.reshape(-1, n_features),  # a view
         numbers[clips][sequences.valid[clips]],
-        scaling=settings["scaling"],
-        limit=settings["feature_limit"],
+        scaling=settings.scaling,
+        limit=settings.feature_limit,
     )
 
 
@@ -170,7 +170,7 @@ def run_fit(
     data: FoldData,
     target: str,
     *,
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     seed: int,
     checkpoint: Checkpoint | None = None,
     n_pieces: int = 1,
@@ -186,8 +186,7 @@ def run_fit(
     data : FoldData
     target : str
         One of `emotrace.TARGETS`.
-    settings : mapping
-        The fields of `emotrace.config.schema.TrainingSettings`.
+    settings : TrainingSettings
     seed : int
     checkpoint : Checkpoint, optional
     n_pieces : int
@@ -205,7 +204,7 @@ def run_fit(
     _refuse_not_finite(fitted, predictions[test.valid], "prediction")
     if not shuffled.isnan().all():  # a model without attention has none
         _refuse_not_finite(fitted, shuffled[test.valid], "prediction with shuffled attention")
-    about = {"model": name, "target": target, "seed": seed, "feedback": settings["feedback"]}
+    about = {"model": name, "target": target, "seed": seed, "feedback": settings.feedback}
     return Fit(
         predictions=_tabulate_predictions(sequences, data.tests, predictions, shuffled),
         attention=_tabulate_attention(sequences, data.tests, weights),

@@ -27,6 +27,7 @@ from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store, remove_entry
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.folds import Fold, make_folds
+from emotrace.splits.protocol import Protocol
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.devices import claim_gpu, is_out_of_memory
 from emotrace.training.fits import FitNames, get_fit, link_weights, name_checkpoint, put_fit
@@ -34,6 +35,7 @@ from emotrace.training.fitting import DivergedError
 from emotrace.training.fold import Fit, FoldData, prepare_device, prepare_fold, run_fit
 from emotrace.training.recipe import list_code
 from emotrace.training.sequences import Sequences
+from emotrace.training.settings import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def train_all(
     clips: pd.DataFrame,
     *,
     recipe: Recipe,
-    protocol: Mapping[str, Any],
+    protocol: Protocol,
     seeds: Sequence[int],
     feature_set: str,
     store: Store,
@@ -98,8 +100,7 @@ def train_all(
         The corpus's clips.
     recipe : Recipe
         See `emotrace.training.recipe.write_recipe`.
-    protocol : mapping
-        The fields of `emotrace.config.schema.ProtocolSettings`.
+    protocol : Protocol
     seeds : sequence of int
     feature_set : str
         The set of which the sequences are made.
@@ -131,7 +132,7 @@ def train_all(
         for target in TARGETS
     ]
     store.claim(folder / "predictions.parquet", (planned.entry for planned in plan))
-    about = {**asdict(recipe), "feature_set": feature_set, "protocol": dict(protocol)}
+    about = {**asdict(recipe), "feature_set": feature_set, "protocol": asdict(protocol)}
     about |= {"seeds": list(seeds), "n_features": sequences.features.shape[-1]}
     make = partial(_make_fits, sequences=sequences, recipe=recipe, store=store, threads=threads)
     missing = [planned for planned in plan if not planned.entry.exists()]
@@ -153,17 +154,10 @@ def train_all(
 
 
 def _list_folds(
-    clips: pd.DataFrame, protocol: Mapping[str, Any], seeds: Sequence[int]
+    clips: pd.DataFrame, protocol: Protocol, seeds: Sequence[int]
 ) -> Iterator[tuple[int, Fold]]:
     for seed in seeds:
-        folds = make_folds(
-            clips,
-            protocol=protocol["name"],
-            n_folds=protocol["folds"],
-            validation_fraction=protocol["validation_fraction"],
-            seed=seed,
-        )
-        for fold in folds:
+        for fold in make_folds(clips, protocol, seed=seed):
             yield seed, fold
 
 
@@ -179,6 +173,7 @@ def _make_fits(
     diverged: list[str] = []
     if not missing:
         return diverged
+    settings = TrainingSettings(**recipe.settings)
     device = prepare_device(threads)
     fold: Fold | None = None
     data: FoldData | None = None
@@ -187,7 +182,7 @@ def _make_fits(
         try:
             if planned.fold is not fold:
                 fold, data = planned.fold, None  # two folds at once would take twice the memory
-                data = prepare_fold(sequences, fold, recipe.settings, device)
+                data = prepare_fold(sequences, fold, settings, device)
             started = time.monotonic()
             fit = _make_fit(planned, sequences, data, recipe, checkpoint)
         except DivergedError as error:
@@ -225,7 +220,7 @@ def _make_fit(
                 sequences,
                 data,
                 planned.target,
-                settings=recipe.settings,
+                settings=TrainingSettings(**recipe.settings),
                 seed=planned.seed,
                 checkpoint=checkpoint,
                 n_pieces=n_pieces,
