@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class BaseCorpus(ABC):
-    """A corpus, of which each module ``emotrace.corpora.NAME`` defines one, ``Corpus``.
+    """The base of each corpus: the class ``Corpus`` in the module ``emotrace.corpora.NAME``.
 
-    ``Corpus`` is a frozen dataclass. Its fields are the settings of the corpus, named as in its
-    block of the config, with plain values: jobs make it without pydantic.
+    ``Corpus`` is a frozen dataclass. Its fields are the corpus's settings, named as in its block
+    of the config, with plain values: the environments of jobs have no pydantic.
 
     Attributes
     ----------
