@@ -23,16 +23,6 @@ sys.path.insert(0, workflow.basedir)
 
 from emotrace.config.schema import load_config, check_blocks
 from emotrace.corpora.listing import digest_listing
-from emotrace.corpora.sources import (
-    count_annotators,
-    digest_sources,
-    list_digests,
-    list_inputs,
-    measure_own_sources,
-    name_server,
-    select_audio_settings,
-    select_table_settings,
-)
 from emotrace.runtime.disks import (
     check_store_folder,
     check_working_folder,
@@ -72,9 +62,8 @@ configfile: Path(workflow.basedir, "config.yaml").as_posix()
 try:
     settings = load_config(config)
     check_store_folder(settings.store)
-    corpus = settings.corpus.model_dump(mode="json")
-    corpus_inputs, corpus_digests = list_inputs(corpus), list_digests(corpus)
-    own_mb = measure_own_sources(corpus)
+    corpus = settings.corpus.load()
+    corpus_inputs, own_mb = corpus.list_inputs(), corpus.measure_own_sources()
     check_drawn_clips(settings)
     check_protocol(settings)
     plan = plan_run(settings)

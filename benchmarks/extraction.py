@@ -110,7 +110,8 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
     import soundfile
 
     from emotrace.audio.decoding import SAMPLE_RATE
-    from emotrace.corpora.demo import LEAST_DURATION_S, demo_clip_ids, synthesise_clip
+    from emotrace.corpora.demo_music import LEAST_DURATION_S, synthesise_clip
+    from emotrace.corpora.demo_names import demo_clip_ids
 
     sounds = []
     for name in demo_clip_ids(N_SOUNDS):

@@ -40,10 +40,10 @@ def make_corpus(folder: Path, n_clips: int) -> dict[str, Any]:
     return write_tables(folder, ids, suffix=".wav", n_frames=60)
 
 
-def pretend_inspection(folder: Path, corpus: dict[str, Any]) -> None:
+def pretend_inspection(folder: Path, config: dict[str, Any]) -> None:
     """Note the files of a corpus as if they had been inspected."""
-    corpus = load_config({"corpus": corpus}).corpus.model_dump(mode="json")
     with chdir(folder):
+        corpus = load_config(config).corpus.load()
         FILES.parent.mkdir(parents=True)
         with FILES.open("w", newline="") as file:
             writer = csv.writer(file)
@@ -72,7 +72,7 @@ def benchmark(folder: Path, n_clips: int, n_models: int, empty: Usage) -> None:
     command = [*build_command(folder, config), "tables", "figures"]
     size = f"{n_clips} clips x {len(FEATURE_SETS)} sets x {n_models} models"
     compare(f"{size}, new", measure(*command, "--dry-run", cwd=folder), empty)
-    pretend_inspection(folder, corpus)
+    pretend_inspection(folder, config)
     compare(f"{size}, finished", plan_finished(command, folder), empty)
 
 

@@ -14,6 +14,9 @@ from functools import cache, partial
 # Snakemake asks again once it has removed what the answer depends on; it must stay the same.
 digest_listing_once = cache(partial(digest_listing, corpus))
 
+# Jobs import it by its name, which digests of code do not see.
+corpus_module = f"emotrace/corpora/{corpus.name}.py"
+
 
 # Where jobs run on other machines, those may have no way to the internet.
 localrules:
@@ -37,7 +40,7 @@ rule synthesise_demo:
         mem_mb=lambda wildcards, threads, attempt: 1000 * threads * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        corpus={key: corpus.get(key) for key in ("n_clips", "duration_s", "seed")},
+        corpus=corpus.audio_settings,
         code=digest_code("workflow_scripts/synthesise_demo.py"),
     script:
         "../workflow_scripts/synthesise_demo.py"
@@ -58,7 +61,7 @@ rule download_emomusic:
         runtime=600,
     params:
         # Snakemake notes params, so the password that may stand in the address is none.
-        server=lambda wildcards: name_server(corpus),
+        server=lambda wildcards: corpus.server,
     script:
         "../workflow_scripts/download_emomusic.py"
 
@@ -66,7 +69,7 @@ rule download_emomusic:
 rule inspect_audio:
     input:
         ancient(corpus_inputs),
-        corpus_digests,
+        corpus.digests,
     output:
         files="results/corpus/files.csv",
         listing="results/corpus/listing.digest",
@@ -84,10 +87,10 @@ rule inspect_audio:
         runtime=lambda wildcards, input, attempt: round(120 + input.size_mb + own_mb)
         * attempt,
     params:
-        corpus=select_audio_settings(corpus),
+        corpus=corpus.audio_settings,
         recipe=plan["inspection"],
         listing=lambda wildcards: digest_listing_once(),
-        code=digest_code("workflow_scripts/inspect_audio.py"),
+        code=digest_code("workflow_scripts/inspect_audio.py", corpus_module),
     script:
         "../workflow_scripts/inspect_audio.py"
 
@@ -95,7 +98,7 @@ rule inspect_audio:
 rule build_corpus:
     input:
         ancient(corpus_inputs),
-        corpus_digests,
+        corpus.digests,
         digest="results/corpus/files.digest",
         files=ancient("results/corpus/files.csv"),
     output:
@@ -126,10 +129,11 @@ rule build_corpus:
         )
         * attempt,
     params:
-        corpus=select_table_settings(corpus),
+        corpus=corpus.table_settings,
+        max_excluded=settings.corpus.max_excluded,
         frames=frames,
         protocol=plan["protocol"],
-        sources=lambda wildcards: digest_sources(corpus),
-        code=digest_code("workflow_scripts/build_corpus.py"),
+        sources=lambda wildcards: corpus.digest_sources(),
+        code=digest_code("workflow_scripts/build_corpus.py", corpus_module),
     script:
         "../workflow_scripts/build_corpus.py"

@@ -45,7 +45,7 @@ rule evaluate_models:
     params:
         experiment=lambda wildcards: settings.experiment,
         protocol=plan["protocol"],
-        n_annotators=count_annotators(corpus),
+        n_annotators=corpus.annotators,
         runs=runs,
         feature_sets=feature_sets,
         bootstrap_samples=settings.evaluation.bootstrap_samples,

@@ -349,6 +349,25 @@ def test_extraction_depends_on_the_table_of_files_and_no_corpus(
     assert behind == {"__init__.py", "exclusion.py", "files.py"}
 
 
+def test_a_corpus_depends_on_no_other_and_its_tables_on_no_synthesiser(
+    real_tree: Path, digest: Digest
+) -> None:
+    folder = real_tree / "emotrace/corpora"
+    script = "workflow_scripts/build_corpus.py"
+    shared = {"__init__.py", "checks.py", "corpus.py", "exclusion.py", "files.py", "text_table.py"}
+    for name, more in {
+        "demo": {"demo_names.py", "manifest.py"},
+        "emomusic": {"download.py"},
+        "manifest": set(),
+    }.items():
+        behind = list_behind(folder, digest, script, f"emotrace/corpora/{name}.py")
+        assert behind == {*shared, f"{name}.py", *more}
+    behind = list_behind(folder, digest, "workflow_scripts/synthesise_demo.py")
+    assert {path.removeprefix("demo_") for path in behind} == {
+        *("__init__.py", "composer.py", "music.py", "names.py", "synthesiser.py")
+    }
+
+
 def test_inspection_depends_on_what_decodes_alone(real_tree: Path, digest: Digest) -> None:
     behind = list_behind(real_tree, digest, "emotrace/corpora/inspection.py")
     names = ("corpora/inspection", "corpora/truncation", "audio/decoding", "runtime/errors")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from emotrace.audio.frames import FrameGrid
+from emotrace.corpora import emomusic, manifest
 from emotrace.corpora.checks import (
     check_annotations_vary,
     describe_half_scale,
@@ -367,32 +369,31 @@ def build_corpus(offset_s: float, *values: float) -> tuple[pd.DataFrame, pd.Data
 
 
 def test_the_forgotten_setting_is_named() -> None:
-    manifest = {"name": "manifest", "annotation_scale": [-1.0, 1.0]}
-    emomusic = {"name": "emomusic", "offset_s": 0.0}
+    own = manifest.Corpus("clips.csv")
     fine = build_corpus(15, -0.5, 0.5)
-    assert explain_misfit(*fine, GRID, manifest) is None
-    scaled = explain_misfit(*build_corpus(15, 1.5, 8.75), GRID, manifest)
+    assert explain_misfit(*fine, GRID, own) is None
+    scaled = explain_misfit(*build_corpus(15, 1.5, 8.75), GRID, own)
     assert "from 1.5 to 8.75" in scaled
     assert "corpus.annotation_scale" in scaled and scaled.endswith("such as [1, 9]")
     clips, halved = build_corpus(15, 1.5, 8.75)
     halved[["arousal", "valence"]] = (halved[["arousal", "valence"]] - 0.5) / 0.5
-    from_0_to_1 = manifest | {"annotation_scale": [0.0, 1.0]}
+    from_0_to_1 = manifest.Corpus("clips.csv", annotation_scale=(0.0, 1.0))
     assert "from 1.5 to 8.75" in explain_misfit(clips, halved, GRID, from_0_to_1)
     early = build_corpus(0, -0.5, 0.5)
-    hint = explain_misfit(*early, GRID, emomusic)
+    hint = explain_misfit(*early, GRID, emomusic.Corpus())
     assert "annotated from second 15 to 23.5, its audio lies from second 0 to 10" in hint
     assert "set corpus.offset_s" in hint
-    assert "column offset_s of corpus.clips" in explain_misfit(*early, GRID, manifest)
+    assert "column offset_s of corpus.clips" in explain_misfit(*early, GRID, own)
 
 
 def test_labels_above_the_middle_of_the_default_scale_are_announced() -> None:
     _, annotations = build_corpus(0, 0.0, 1.0)
-    manifest = {"annotation_scale": [-1.0, 1.0]}
-    assert "annotation_scale: [0, 1]" in describe_half_scale(annotations, manifest)
-    assert describe_half_scale(annotations, {"annotation_scale": [0.0, 1.0]}) is None
-    assert describe_half_scale(annotations, {"name": "emomusic"}) is None
+    own = manifest.Corpus("clips.csv")
+    assert "annotation_scale: [0, 1]" in describe_half_scale(annotations, own)
+    assert describe_half_scale(annotations, replace(own, annotation_scale=(0.0, 1.0))) is None
+    assert describe_half_scale(annotations, emomusic.Corpus()) is None
     _, annotations = build_corpus(0, -0.1, 1.0)
-    assert describe_half_scale(annotations, manifest) is None
+    assert describe_half_scale(annotations, own) is None
 
 
 def test_gaps_between_annotated_frames_are_found() -> None:

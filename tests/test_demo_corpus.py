@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from scipy.signal import welch
 
-from emotrace.corpora import demo, demo_composer, demo_synthesiser
+from emotrace.corpora import demo, demo_composer, demo_music, demo_names, demo_synthesiser
 from emotrace.runtime.errors import EmotraceError
 
 N_CLIPS, DURATION_S, SEED = 12, 8.0, 5
@@ -27,17 +27,17 @@ def map_through_pickle(function, items):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("demo")
-    demo.synthesise_corpus(
+    demo_music.synthesise_corpus(
         path, n_clips=N_CLIPS, duration_s=DURATION_S, seed=SEED, map_clips=map_through_pickle
     )
     return path
 
 
 @pytest.fixture(scope="module")
-def clips() -> list[demo.DemoClip]:
+def clips() -> list[demo_music.DemoClip]:
     return [
-        demo.synthesise_clip(clip_id, n_clips=N_CLIPS, duration_s=DURATION_S, seed=SEED)
-        for clip_id in demo.demo_clip_ids(N_CLIPS)
+        demo_music.synthesise_clip(clip_id, n_clips=N_CLIPS, duration_s=DURATION_S, seed=SEED)
+        for clip_id in demo_names.demo_clip_ids(N_CLIPS)
     ]
 
 
@@ -52,7 +52,7 @@ def level(samples: np.ndarray) -> float:
 
 def render(genre: str = "Folk", **constant: float) -> tuple[np.ndarray, list[demo_composer.Note]]:
     """Play music whose controls stand still: as given, else 0."""
-    curves = {name: np.full(161, constant.get(name, 0.0)) for name in demo.LOADINGS}
+    curves = {name: np.full(161, constant.get(name, 0.0)) for name in demo_music.LOADINGS}
     (chosen,) = (g for g in demo_composer.GENRES if g.name == genre)
     style = demo_composer.draw_style(chosen, np.random.default_rng(0))
     notes, curves = demo_composer.compose(style, curves, 8.0, np.random.default_rng(1))
@@ -60,17 +60,18 @@ def render(genre: str = "Folk", **constant: float) -> tuple[np.ndarray, list[dem
     return demo_synthesiser.synthesise(notes, curves, duration_s=8.0, reverb=0.2, rng=rng), notes
 
 
-def test_ids_need_no_heavy_import() -> None:
+def test_labels_need_no_heavy_import() -> None:
     code = (
-        "import sys; from emotrace.corpora.demo import demo_clip_ids; print(demo_clip_ids(100)[8]);"
-        "assert not {'scipy', 'pandas', 'soundfile'} & set(sys.modules)"
+        "import sys; from emotrace.corpora.demo import Corpus;"
+        "print(Corpus(100, 45.0, 0).list_labels()[8][0]);"
+        "assert not {'numpy', 'pandas', 'soundfile'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "demo_009"
-    assert demo.demo_clip_ids(6)[0] == "demo_01"
+    assert demo_names.demo_clip_ids(6)[0] == "demo_01"
 
 
-def test_files_hold_what_the_clips_say(folder: Path, clips: list[demo.DemoClip]) -> None:
+def test_files_hold_what_the_clips_say(folder: Path, clips: list[demo_music.DemoClip]) -> None:
     table = pd.read_csv(folder / "clips.csv")
     assert list(table.columns) == [
         "clip_id",
@@ -81,7 +82,8 @@ def test_files_hold_what_the_clips_say(folder: Path, clips: list[demo.DemoClip])
         "title",
         "genre",
     ]
-    assert list(table.clip_id) == demo.demo_clip_ids(N_CLIPS)
+    labels = table[["clip_id", "artist", "split"]].itertuples(index=False, name=None)
+    assert list(labels) == demo.Corpus(N_CLIPS, DURATION_S, SEED).list_labels()
     for row, clip in zip(table.to_dict("records"), clips, strict=True):
         assert row == clip.metadata
         samples, rate = soundfile.read(folder / row["path"], dtype="float32")
@@ -96,12 +98,12 @@ def test_files_hold_what_the_clips_say(folder: Path, clips: list[demo.DemoClip])
     assert (annotations[["arousal_std", "valence_std"]] > 0).all(axis=None)
 
 
-def test_a_seed_is_a_corpus(clips: list[demo.DemoClip]) -> None:
+def test_a_seed_is_a_corpus(clips: list[demo_music.DemoClip]) -> None:
     np.random.seed(3)
     state = np.random.get_state()[1].copy()
     make = dict(n_clips=N_CLIPS, duration_s=DURATION_S)
-    again = demo.synthesise_clip("demo_05", seed=SEED, **make)
-    other = demo.synthesise_clip("demo_05", seed=SEED + 1, **make)
+    again = demo_music.synthesise_clip("demo_05", seed=SEED, **make)
+    other = demo_music.synthesise_clip("demo_05", seed=SEED + 1, **make)
     np.testing.assert_array_equal(again.samples, clips[4].samples)
     pd.testing.assert_frame_equal(again.annotations, clips[4].annotations)
     assert not np.array_equal(other.samples, again.samples)
@@ -111,8 +113,8 @@ def test_a_seed_is_a_corpus(clips: list[demo.DemoClip]) -> None:
 
 @pytest.mark.parametrize("n_clips", [4, 6, 8, 12, 48])
 def test_splits_and_artists_suffice(n_clips: int) -> None:
-    ids = demo.demo_clip_ids(n_clips)
-    rows = pd.DataFrame([demo._describe_clip(c, i, n_clips) for i, c in enumerate(ids)])
+    ids = demo_names.demo_clip_ids(n_clips)
+    rows = pd.DataFrame([demo_music._describe_clip(c, i, n_clips) for i, c in enumerate(ids)])
     held_out = rows.split == "evaluation"
     assert 1 <= held_out.sum() <= n_clips / 3
     assert rows.artist.nunique() == (16 if n_clips == 48 else 4)
@@ -127,12 +129,12 @@ def test_splits_and_artists_suffice(n_clips: int) -> None:
 def test_annotated_frames_lie_within_the_audio(
     duration_s: float, first: float, last: float
 ) -> None:
-    times = demo.annotated_times(duration_s)
+    times = demo_music.annotated_times(duration_s)
     assert (times[0], times[-1]) == (first, last)
     np.testing.assert_array_equal(np.diff(times), 0.5)
 
 
-def test_sound_is_clean(clips: list[demo.DemoClip]) -> None:
+def test_sound_is_clean(clips: list[demo_music.DemoClip]) -> None:
     levels = [level(clip.samples) for clip in clips]
     assert max(levels) - min(levels) > 8  # dB: loudness was not levelled out
     for clip in clips:
@@ -147,7 +149,9 @@ def test_sound_is_clean(clips: list[demo.DemoClip]) -> None:
         assert bends[place] < 4 * around[-40]
 
 
-def test_annotations_follow_the_planted_rule_and_the_sound(clips: list[demo.DemoClip]) -> None:
+def test_annotations_follow_the_planted_rule_and_the_sound(
+    clips: list[demo_music.DemoClip],
+) -> None:
     arousal = [clip.annotations.arousal.mean() for clip in clips]
     valence = [clip.annotations.valence.mean() for clip in clips]
     heard = [clip.samples[int(DURATION_S / 3 * RATE) :] for clip in clips]
@@ -201,10 +205,10 @@ def test_chords_move_by_the_nearest_way() -> None:
     assert max(abs(a - b) for a, b in zip(c_major, f_major, strict=True)) <= 2
 
 
-def test_annotations_are_mean_and_deviation_of_annotators(clips: list[demo.DemoClip]) -> None:
+def test_annotations_are_mean_and_deviation_of_annotators(clips: list[demo_music.DemoClip]) -> None:
     for target in ("arousal", "valence"):
         ratings, table = clips[0].ratings[target], clips[0].annotations
-        assert ratings.shape == (demo.N_ANNOTATORS, len(table))
+        assert ratings.shape == (demo_names.N_ANNOTATORS, len(table))
         mean = ratings.sum(axis=0) / len(ratings)
         deviation = np.sqrt(((ratings - mean) ** 2).sum(axis=0) / len(ratings))
         np.testing.assert_allclose(table[target], mean, atol=1e-6)
@@ -218,15 +222,17 @@ def test_annotators_lag_behind() -> None:
     emotion = np.where(time < 20, -0.5, 0.5)
     frames = np.arange(30, 90) * 0.5
     rngs = (np.random.default_rng(seed) for seed in range(40))
-    crowd = np.mean([demo.simulate_annotators(emotion, frames, rng) for rng in rngs], axis=(0, 1))
+    crowd = np.mean(
+        [demo_music.simulate_annotators(emotion, frames, rng) for rng in rngs], axis=(0, 1)
+    )
     assert 1.0 < frames[np.argmax(crowd > 0)] - 20 < 4.0
     assert crowd[0] == pytest.approx(-0.5, abs=0.06) and crowd[-1] == pytest.approx(0.5, abs=0.06)
 
 
 def test_impossible_requests_say_what_to_do() -> None:
     with pytest.raises(EmotraceError, match=r"3 clips.*at least 4(.|\n)*hint"):
-        demo.demo_clip_ids(3)
+        demo_names.demo_clip_ids(3)
     with pytest.raises(EmotraceError, match=r"2\.0 s.*at least 6"):
-        demo.synthesise_clip("demo_01", n_clips=6, duration_s=2.0, seed=0)
+        demo_music.synthesise_clip("demo_01", n_clips=6, duration_s=2.0, seed=0)
     with pytest.raises(EmotraceError, match="no clip 'demo_07'"):
-        demo.synthesise_clip("demo_07", n_clips=6, duration_s=6.0, seed=0)
+        demo_music.synthesise_clip("demo_07", n_clips=6, duration_s=6.0, seed=0)

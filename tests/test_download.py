@@ -17,7 +17,7 @@ import pytest
 
 from emotrace.corpora import download
 from emotrace.corpora.download import download_file, unpack_archive
-from emotrace.corpora.sources import name_server, select_table_settings
+from emotrace.corpora.emomusic import Corpus
 from emotrace.runtime.errors import EmotraceError
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -266,9 +266,9 @@ def test_a_password_is_shown_to_the_server_alone(
 
 
 def test_a_password_is_no_param_which_snakemake_would_note() -> None:
-    corpus = {"name": "emomusic", "path": None, "url": "https://me:s3cret@host/emomusic/"}
-    assert name_server(corpus) == "https://***@host/emomusic/"
-    assert "s3cret" not in str(select_table_settings(corpus))
+    corpus = Corpus(url="https://me:s3cret@host/emomusic/")
+    assert corpus.server == "https://***@host/emomusic/"
+    assert "s3cret" not in str([corpus.table_settings, corpus.audio_settings])
 
 
 def make_archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:

@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emotrace.corpora.emomusic import (
-    LABEL_FILES,
-    list_audio,
-    read_emomusic,
-    unpack_emomusic,
-)
+from emotrace.corpora.emomusic import LABEL_FILES, Corpus, unpack_archives
 from emotrace.runtime.errors import EmotraceError
 
 LABELS = """song_id,sample_15000ms,sample_15500ms,sample_16000ms
@@ -51,7 +46,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_tables_of_a_small_folder(folder: Path) -> None:
     edit(folder / "annotations/valence_cont_std.csv", "11,0.1,0.2,0.3", "11,0.4,0.5,0.6")
-    clips, annotations = read_emomusic(folder, offset_s=30)
+    clips, annotations = Corpus(str(folder), offset_s=30).read()
     paths = [str(folder / "clips_45sec" / f"{song}.mp3") for song in (2, 11)]
     assert clips.values.tolist() == [
         ["2", paths[0], 30.0, "development", "Ensemble Sans Nom", "Slow, then fast", "Folk"],
@@ -80,7 +75,7 @@ def test_song_without_file_is_left_out_with_warning(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / "clips_45sec/11.mp3").unlink()
-    clips, annotations = read_emomusic(folder)
+    clips, annotations = Corpus(str(folder)).read()
     assert clips["clip_id"].tolist() == ["2"]
     assert annotations["clip_id"].unique().tolist() == ["2"]
     warnings = [record.getMessage() for record in caplog.records]
@@ -89,7 +84,10 @@ def test_song_without_file_is_left_out_with_warning(
 
 def test_audio_is_listed_in_order_without_pandas(folder: Path) -> None:
     paths = [str(folder / "clips_45sec" / f"{song}.mp3") for song in (2, 11)]
-    assert list_audio(folder, offset_s=30) == [("2", paths[0], 30.0), ("11", paths[1], 30.0)]
+    assert Corpus(str(folder), offset_s=30).list_audio() == [
+        ("2", paths[0], 30.0),
+        ("11", paths[1], 30.0),
+    ]
     code = "import sys, emotrace.corpora.emomusic; sys.exit('pandas' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
@@ -113,17 +111,17 @@ def test_audio_is_listed_in_order_without_pandas(folder: Path) -> None:
 def test_malformed_file_is_named(folder: Path, file: str, old: str, new: str, message: str) -> None:
     edit(folder / "annotations" / file, old, new)
     with pytest.raises(EmotraceError, match=message) as refused:
-        read_emomusic(folder)
+        Corpus(str(folder)).read()
     assert file in str(refused.value)
     assert "hint: " in str(refused.value)
 
 
 def test_missing_parts_are_named(folder: Path) -> None:
     with pytest.raises(EmotraceError, match=r"expected one folder clips\*"):
-        read_emomusic(folder / "clips_45sec", annotations=folder / "annotations")
+        Corpus(str(folder / "clips_45sec"), str(folder / "annotations")).read()
     (folder / "annotations/valence_cont_std.csv").unlink()
     with pytest.raises(EmotraceError, match=r"valence_cont_std\.csv: cannot be read"):
-        read_emomusic(folder)
+        Corpus(str(folder)).read()
 
 
 def test_archives_become_a_corpus_whatever_their_folders(folder: Path, tmp_path: Path) -> None:
@@ -134,14 +132,14 @@ def test_archives_become_a_corpus_whatever_their_folders(folder: Path, tmp_path:
     with tarfile.open(archives / "annotations.tar.gz", "w:gz") as archive:
         for file in (folder / "annotations").iterdir():
             archive.add(file, file.name)
-    unpack_emomusic(archives, tmp_path / "corpus")
-    clips, annotations = read_emomusic(tmp_path / "corpus")
+    unpack_archives(archives, tmp_path / "corpus")
+    clips, annotations = Corpus(str(tmp_path / "corpus")).read()
     assert clips["clip_id"].tolist() == ["2", "11"]
     assert len(annotations) == 6
 
 
 def test_real_corpus_has_the_published_properties(real_music: Path) -> None:
-    clips, annotations = read_emomusic(real_music / "emomusic-excerpts", offset_s=30.0)
+    clips, annotations = Corpus(str(real_music / "emomusic-excerpts"), offset_s=30.0).read()
     assert len(clips) == 744
     assert all(Path(path).is_file() for path in clips["path"])
     assert clips["split"].value_counts().to_dict() == {"development": 619, "evaluation": 125}
@@ -159,8 +157,8 @@ def test_real_corpus_has_the_published_properties(real_music: Path) -> None:
 
 
 def test_ten_full_clips_are_a_corpus(real_music: Path) -> None:
-    clips, annotations = read_emomusic(
-        real_music / "emomusic-full", annotations=real_music / "emomusic-excerpts/annotations"
-    )
+    clips, annotations = Corpus(
+        str(real_music / "emomusic-full"), str(real_music / "emomusic-excerpts/annotations")
+    ).read()
     assert clips["clip_id"].tolist() == ["2", "3", "4", "5", "7", "8", "10", "12", "13", "17"]
     assert len(annotations) == 610

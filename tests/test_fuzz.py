@@ -25,18 +25,10 @@ from emotrace.config.schema import (
     load_config,
 )
 from emotrace.corpora.checks import find_problems
+from emotrace.corpora.corpus import BaseCorpus
 from emotrace.corpora.emomusic import LABEL_FILES
 from emotrace.corpora.files import FILES
 from emotrace.corpora.listing import LISTING, digest_listing, find_changes, list_files
-from emotrace.corpora.sources import (
-    count_annotators,
-    digest_sources,
-    list_digests,
-    list_sources,
-    read_corpus,
-    select_audio_settings,
-    select_table_settings,
-)
 from emotrace.runtime.disks import check_store_folder
 from emotrace.runtime.errors import EmotraceError
 from tests.test_emomusic import LABELS, SONGS
@@ -129,16 +121,13 @@ def plan(raw: dict[str, Any]) -> None:
     check_blocks(raw)
     found = load_config(raw)
     check_store_folder(found.store)
-    corpus = found.corpus.model_dump(mode="json")
-    list_sources(corpus)
-    list_digests(corpus)
+    corpus = found.corpus.load()
+    corpus.list_inputs()
+    corpus.measure_own_sources()
     check_drawn_clips(found)
     plan_run(found)
-    select_audio_settings(corpus)
-    select_table_settings(corpus)
-    count_annotators(corpus)
     digest_listing(corpus)
-    digest_sources(corpus)
+    corpus.digest_sources()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -237,8 +226,12 @@ def damage(draw: st.DrawFn, content: bytes) -> bytes:
     return content
 
 
-def read_tables(corpus: dict[str, Any]) -> None:
-    clips, annotations = read_corpus(corpus)
+def load(config: dict[str, Any]) -> BaseCorpus:
+    return load_config(config).corpus.load()
+
+
+def read_tables(corpus: BaseCorpus) -> None:
+    clips, annotations = corpus.read()
     clips = clips.assign(problem="", duration_s=10.0)
     find_problems(clips, annotations, FrameGrid(window_s=0.5, hop_s=0.5))
 
@@ -249,7 +242,7 @@ def test_a_damaged_table_of_a_corpus_is_read_or_refused_in_words(data: st.DataOb
     path = data.draw(st.sampled_from(TABLES))
     whole = path.read_bytes()
     path.write_bytes(data.draw(damage(whole)))
-    corpus = CONFIGS[1 if "annotations" in path.parts else 2]["corpus"]
+    corpus = load(CONFIGS[1 if "annotations" in path.parts else 2])
     try:
         for function in (list_files, digest_listing, read_tables):
             end_in_words(function, corpus)
@@ -261,7 +254,7 @@ def test_a_damaged_table_of_a_corpus_is_read_or_refused_in_words(data: st.DataOb
 def test_a_time_that_no_music_has_is_refused(offset_s: bytes) -> None:
     whole = Path("clips.csv").read_bytes()
     Path("clips.csv").write_bytes(whole.replace(b"1.5", offset_s))
-    told = end_in_words(list_files, CONFIGS[2]["corpus"])
+    told = end_in_words(list_files, load(CONFIGS[2]))
     Path("clips.csv").write_bytes(whole)
     assert f"clips.csv, line 3, column 'offset_s': found '{offset_s.decode()}', expected" in told
 
@@ -269,7 +262,7 @@ def test_a_time_that_no_music_has_is_refused(offset_s: bytes) -> None:
 @fuzz(max_examples=200)
 @given(st.data())
 def test_damaged_notes_about_the_audio_are_read_or_taken_for_none(data: st.DataObject) -> None:
-    corpus = CONFIGS[2]["corpus"]
+    corpus = load(CONFIGS[2])
     audio = [[*file, "", "0" * 64] for file in list_files(corpus)]
     header = "clip_id,path,offset_s,size,mtime_ns,problem,sha256"
     rows = "".join(f"{','.join(map(str, row))}\n" for row in [header.split(","), *audio])

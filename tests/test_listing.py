@@ -19,11 +19,12 @@ from emotrace.corpora import inspections
 from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
 from emotrace.corpora.inspection import inspect_audio
 from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
+from emotrace.corpora.manifest import Corpus
 from emotrace.corpora.recipe import write_recipe
 from emotrace.reruns.store import open_store
 from emotrace.runtime.errors import EmotraceError
 
-CORPUS = {"name": "manifest", "clips": "music/clips.csv"}
+CORPUS = Corpus("music/clips.csv")
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
 """Ids and offsets; the last file does not exist."""
 
@@ -31,7 +32,7 @@ CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
 def write_clips(clips: dict[str, float]) -> None:
     rows = [f'"{clip_id}","{clip_id}.wav",{offset_s!r}' for clip_id, offset_s in clips.items()]
     text = "\n".join(["clip_id,path,offset_s", *rows])
-    Path(CORPUS["clips"]).write_text(text, encoding="utf-8")
+    Path(CORPUS.clips).write_text(text, encoding="utf-8")
 
 
 def write_noise(path: Path, seed: int) -> None:

@@ -92,3 +92,11 @@ def test_a_protocol_that_cannot_work_is_refused_while_the_run_is_planned(
     else:
         with pytest.raises(EmotraceError, match=rf"^{refusal}[\s\S]*\nhint: ."):
             check_protocol(settings)
+
+
+def test_a_protocol_that_cannot_divide_the_demo_corpus_is_refused_before_it_is_made() -> None:
+    corpus = {"name": "demo", "n_clips": 12}
+    check_protocol(load_config({"corpus": corpus}))
+    settings = load_config({"corpus": corpus, "protocol": {"name": "artist", "folds": 5}})
+    with pytest.raises(EmotraceError, match=r"5 folds cannot be made of 4 artists"):
+        check_protocol(settings)

@@ -18,9 +18,9 @@ def main() -> None:
         find_gaps,
         find_problems,
     )
+    from emotrace.corpora.corpus import load_corpus
     from emotrace.corpora.exclusion import check_excess
     from emotrace.corpora.files import digest_findings, join_files, read_verified_files
-    from emotrace.corpora.sources import read_corpus
     from emotrace.corpora.text_table import describe_ids
     from emotrace.reruns.checksums import write_table
     from emotrace.reruns.digests import digest_tables
@@ -28,17 +28,19 @@ def main() -> None:
     from emotrace.splits.groups import describe_twins
     from emotrace.splits.protocol import Protocol
 
-    corpus, protocol = snakemake.params.corpus, Protocol(**snakemake.params.protocol)
-    inputs, output = snakemake.input, snakemake.output
-    clips, annotations = read_corpus(corpus)
+    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    corpus, protocol = load_corpus(params.corpus), Protocol(**params.protocol)
+    if corpus.citation:
+        logger.info("please cite %s; licence: %s", corpus.citation, corpus.licence)
+    clips, annotations = corpus.read()
     files = read_verified_files(inputs.files, inputs.digest, digest_findings)
     clips = join_files(clips, files)
-    grid = FrameGrid(**snakemake.params.frames)
+    grid = FrameGrid(**params.frames)
     excluded = find_problems(clips, annotations, grid)
     for row in excluded.itertuples():
         logger.warning("left out %s (%s): %s", row.clip_id, row.path, row.reason)
     hint = explain_misfit(clips, annotations, grid, corpus)
-    check_excess(excluded, len(clips), corpus["max_excluded"], hint=hint)
+    check_excess(excluded, len(clips), params.max_excluded, hint=hint)
 
     clips = clips[~clips["clip_id"].isin(excluded["clip_id"])].sort_values("clip_id")
     for clip in clips[clips["note"] != ""].itertuples():

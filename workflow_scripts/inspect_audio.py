@@ -12,6 +12,7 @@ def main() -> None:
 
     import pandas as pd
 
+    from emotrace.corpora.corpus import load_corpus
     from emotrace.corpora.files import digest_audio, digest_findings, read_files
     from emotrace.corpora.inspection import Inspection
     from emotrace.corpora.inspections import inspect_audio
@@ -23,7 +24,7 @@ def main() -> None:
     from emotrace.runtime.workers import Workers
 
     output, config, resources = snakemake.output, snakemake.config, snakemake.resources
-    listed = pd.DataFrame(list_files(snakemake.params.corpus))
+    listed = pd.DataFrame(list_files(load_corpus(snakemake.params.corpus)))
     if listed.empty:
         raise EmotraceError(
             "the corpus lists no clip",

@@ -9,7 +9,7 @@ from emotrace.runtime.jobs import run_job
 def main() -> None:
     from functools import partial
 
-    from emotrace.corpora.demo import synthesise_corpus
+    from emotrace.corpora.demo_music import synthesise_corpus
     from emotrace.reruns.digests import digest_files
     from emotrace.runtime.parallel import map_clips
     from emotrace.runtime.workers import Workers

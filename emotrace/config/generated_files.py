@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from emotrace.config.schema import (
-    BLOCKS,
     CORPORA,
     Config,
     CorpusSettings,
@@ -70,14 +69,14 @@ def _render_block(block: BaseModel) -> Iterator[str]:
 
 def _render_corpus() -> Iterator[str]:
     """Set only what every corpus has, because an overlay adds to these keys."""
-    yield from _comment("One of demo, emomusic, manifest.", indent=2)
+    yield from _comment(f"One of {', '.join(CORPORA)}.", indent=2)
     yield f"  name: {DemoCorpus().name}"
     for name, field in CorpusSettings.model_fields.items():
         yield from _comment(field.description, indent=2)
         yield f"  {name}: {_show(field.default)}"
-    for corpus in CORPORA:
+    for corpus, block in CORPORA.items():
         yield f"  # Further keys of the corpus {corpus}:"
-        for name, field in BLOCKS[corpus].model_fields.items():
+        for name, field in block.model_fields.items():
             if name == "name" or name in CorpusSettings.model_fields:
                 continue
             yield from _comment(field.description, indent=2, more="  ")

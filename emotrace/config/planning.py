@@ -16,7 +16,6 @@ import yaml
 from emotrace.config.schema import Config
 from emotrace.config.suggestions import suggest
 from emotrace.corpora import recipe as inspections
-from emotrace.corpora.sources import list_clip_ids, list_labels
 from emotrace.features import recipe as features
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.feasibility import check_feasibility, name_artist
@@ -68,9 +67,10 @@ def check_drawn_clips(settings: Config) -> None:
         Naming every such clip and the nearest id.
     """
     # Read even if no clip is to be drawn: a mistake in the list is best told at once.
-    known = list_clip_ids(settings.corpus.model_dump(mode="json"))
-    if known is None:
+    labels = settings.corpus.load().list_labels()
+    if labels is None:
         return
+    known = [clip_id for clip_id, _, _ in labels]
     lines = [
         f"  figures.clips: {clip_id!r} is no clip of the corpus {settings.corpus.name}; "
         f"{_suggest_clip(clip_id, known)}"
@@ -122,7 +122,7 @@ def check_protocol(settings: Config) -> None:
     EmotraceError
         See `emotrace.splits.feasibility.check_feasibility`.
     """
-    labels = list_labels(settings.corpus.model_dump(mode="json"))
+    labels = settings.corpus.load().list_labels()
     if labels is None:
         return
     check_feasibility(
@@ -156,7 +156,7 @@ def plan_run(settings: Config) -> dict[str, Any]:
             )
         )
     return {
-        "corpus": settings.corpus.model_dump(mode="json"),
+        "corpus": settings.corpus.load().table_settings,
         "inspection": asdict(inspections.write_recipe()),
         "features": {
             name: asdict(features.write_recipe(name, settings.frames_of(name))) for name in runs

@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Annotated, Any, Literal, NoReturn, get_type_hints
 
 from pydantic import (
@@ -28,6 +29,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from emotrace.config.suggestions import explain_model, shorten, suggest
+from emotrace.corpora.corpus import BaseCorpus, load_corpus
 from emotrace.features import list_feature_sets
 from emotrace.models.families import MOST_LAYERS, MOST_UNITS, parse_model_name
 from emotrace.runtime.errors import EmotraceError
@@ -83,7 +85,7 @@ def _refuse_markup(text: str) -> str:
 
 
 class CorpusSettings(Settings):
-    """What every corpus has."""
+    """What every corpus has; each subclass is the block of a corpus."""
 
     max_excluded: float = Field(
         0.05,
@@ -97,6 +99,10 @@ class CorpusSettings(Settings):
     @classmethod
     def _check_texts(cls, value: Any) -> Any:
         return _refuse_markup(value) if isinstance(value, str) else value
+
+    def load(self) -> BaseCorpus:
+        """Make the corpus; the other settings are those of its class, see `load_corpus`."""
+        return load_corpus(self.model_dump(exclude=set(CorpusSettings.model_fields)))
 
 
 class DemoCorpus(CorpusSettings):
@@ -172,6 +178,14 @@ class ManifestCorpus(CorpusSettings):
         if high - low < SHORTEST_SCALE:
             raise ValueError(f"annotation_scale must span at least {SHORTEST_SCALE}")
         return self
+
+
+CORPORA: dict[str, type[CorpusSettings]] = {
+    block.model_fields["name"].default: block for block in CorpusSettings.__subclasses__()
+}
+"""The block of each corpus, by its name; a block written above is here too."""
+
+AnyCorpus = Annotated[reduce(or_, CORPORA.values()), Field(discriminator="name")]
 
 
 class FeatureOverride(Settings):
@@ -288,9 +302,7 @@ class Config(Settings):
         max_length=200,
         description="Name of the experiment, as the tables print it; without < and >.",
     )
-    corpus: Annotated[DemoCorpus | EmoMusicCorpus | ManifestCorpus, Field(discriminator="name")] = (
-        Field(DemoCorpus(), description="The music and its annotations.")
-    )
+    corpus: AnyCorpus = Field(DemoCorpus(), description="The music and its annotations.")
     store: PathText = Field(
         "store",
         description="Folder in which features and trained models are kept for later runs; "
@@ -491,9 +503,7 @@ def _make_error(below: Below, message: str) -> PydanticCustomError:
 
 
 BLOCKS: dict[str, type[Settings]] = {
-    "demo": DemoCorpus,
-    "emomusic": EmoMusicCorpus,
-    "manifest": ManifestCorpus,
+    **CORPORA,
     "features": FeatureSettings,
     "features.overrides": FeatureOverride,
     "runs": RunBlock,
@@ -539,6 +549,3 @@ def _describe(detail: Mapping[str, Any]) -> str:
         return f"  {key}: YAML takes this for {found}; put it in quotation marks"
     message = WORDS.get(detail["type"], context.get("error", detail["msg"]))
     return f"  {key}: {message} (value {found})"
-
-
-CORPORA = ("demo", "emomusic", "manifest")

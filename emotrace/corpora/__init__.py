@@ -1,6 +1,11 @@
 """Corpora: each becomes the same two tables, clips and annotations.
 
-A corpus is a module here with a function that reads it and one that lists its
-audio, a block in `emotrace.config.schema`, and a branch in each function of
-`emotrace.corpora.sources`; DEAM and PMEmo would be the next.
+To add a corpus, write two things:
+
+- ``emotrace/corpora/NAME.py`` with a class ``Corpus``, which answers the questions of
+  `emotrace.corpora.corpus.BaseCorpus`;
+- its block of the config, a subclass of ``CorpusSettings`` in `emotrace.config.schema`, whose
+  ``name`` is NAME and whose other fields are those of the class.
+
+Nothing else lists the corpora. Then run ``python -m emotrace.config.generated_files``.
 """

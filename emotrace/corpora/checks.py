@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from emotrace import TARGETS
 from emotrace.audio.frames import TOLERANCE, FrameGrid, number_frames
 from emotrace.corpora.exclusion import tabulate_excluded
 from emotrace.runtime.errors import EmotraceError
+
+if TYPE_CHECKING:
+    from emotrace.corpora.corpus import BaseCorpus
 
 MIN_FRAMES = 2
 """Annotated frames that a clip must have: one is no trace."""
@@ -91,7 +94,7 @@ def find_gaps(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -
 
 
 def explain_misfit(
-    clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid, corpus: Mapping[str, Any]
+    clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid, corpus: BaseCorpus
 ) -> str | None:
     """Say which setting would make most clips usable that are not, if there is one.
 
@@ -99,8 +102,7 @@ def explain_misfit(
     ----------
     clips, annotations, grid
         As for `find_problems`.
-    corpus : mapping
-        The config's block ``corpus``, defaults filled in.
+    corpus : BaseCorpus
 
     Returns
     -------
@@ -110,30 +112,29 @@ def explain_misfit(
     hints = []
     is_beyond = (annotations[[*TARGETS]].abs() > 1).any(axis=1)
     n_beyond = annotations.loc[is_beyond, "clip_id"].nunique()
-    if "annotation_scale" in corpus and n_beyond > MOST * annotations["clip_id"].nunique():
-        low, high = _find_range(annotations, corpus["annotation_scale"])
+    if corpus.annotation_scale and n_beyond > MOST * annotations["clip_id"].nunique():
+        low, high = _find_range(annotations, corpus.annotation_scale)
         hints.append(
             f"the annotations reach from {low:g} to {high:g}: set corpus.annotation_scale to the "
             "lowest and the highest value that your annotators could choose, such as "
             f"[{math.floor(low)}, {math.ceil(high)}]"
         )
     outside = _find_outside(clips, annotations, grid)
-    if len(outside) > MOST * len(clips):
+    if corpus.offset_setting and len(outside) > MOST * len(clips):
         clip = outside.iloc[0]
-        key = "corpus.offset_s" if "offset_s" in corpus else "the column offset_s of corpus.clips"
         hints.append(
             f"clip {clip.clip_id} is annotated from second {clip.first_s:g} to {clip.last_s:g}, "
             f"its audio lies from second {clip.offset_s:g} to "
-            f"{clip.offset_s + clip.duration_s:g}: set {key} to the second of the annotations' "
-            "time line at which each file begins"
+            f"{clip.offset_s + clip.duration_s:g}: set {corpus.offset_setting} to the second of "
+            "the annotations' time line at which each file begins"
         )
     return "; ".join(hints) or None
 
 
-def describe_half_scale(annotations: pd.DataFrame, corpus: Mapping[str, Any]) -> str | None:
+def describe_half_scale(annotations: pd.DataFrame, corpus: BaseCorpus) -> str | None:
     """Say that all annotations lie in the upper half of the default scale, if they do."""
     lowest = annotations[[*TARGETS]].min().min()
-    if list(corpus.get("annotation_scale", ())) != [-1, 1] or lowest < 0:
+    if corpus.annotation_scale != (-1, 1) or lowest < 0:
         return None
     return (
         f"no annotation is below 0 (the lowest is {lowest:g}) on a scale from -1 to 1; if your "

@@ -1,410 +1,64 @@
-"""The built-in demo corpus: music and annotations made from a seed, in seconds, without download.
+"""The built-in demo corpus: made from a seed in seconds, without download.
 
-Each clip is composed (`emotrace.corpora.demo_composer`) and synthesised
-(`emotrace.corpora.demo_synthesiser`) from six controls that move over time, each in [-1, 1]. The
-emotion that a listener perceives is planted by this rule::
-
-    arousal = 0.20 tempo + 0.36 loudness + 0.24 brightness
-    valence = 0.30 mode + 0.24 consonance + 0.14 register + 0.10 brightness
-
-- tempo: 58 to 158 beats per minute, 96 at 0.
-- loudness: gain, such that the level is about -35 to -13 dB re full scale.
-- brightness: the cutoff of a low-pass filter over everything, 600 Hz to 11 kHz.
-- mode: -1 dark minor, -0.4 minor with major chords, 0.4 major with minor chords, 1 plain major.
-- consonance: below 0.4 tones are detuned and beat, sound is overdriven and noisy; below -0.22
-  chords gain clashing notes.
-- register: the chords and the melody move by a fifth up or down, the bass by less.
-
-Nothing else enters the emotion. Density follows rather than causes it: accompaniment and bass play
-their busy patterns while the mean of tempo and loudness is positive, and drums join in by the same
-mean. The controls are correlated, as they are in music: those of arousal through an *energy*, those
-of valence through a *mood* that clips and their sections have, and each strays from it in an
-artist's style and in every section. Genres differ in energy.
-
-Ten simulated annotators follow the emotion with a delay of 0.5 to 2 s and an inertia of 0.5 to
-1.5 s. Each has a scale and a bias per clip and drifts while listening. The annotations are their
-mean and (population) standard deviation.
+`emotrace.corpora.demo_music` makes the music and the annotations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from math import prod
-from pathlib import Path
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from emotrace.corpora import demo_composer, demo_synthesiser
-from emotrace.runtime.errors import EmotraceError
+from emotrace.corpora import manifest
+from emotrace.corpora.corpus import BaseCorpus
+from emotrace.corpora.demo_names import N_ANNOTATORS, demo_clip_ids, label_clip
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RULE = {
-    "arousal": {"tempo": 0.20, "loudness": 0.36, "brightness": 0.24},
-    "valence": {"mode": 0.30, "consonance": 0.24, "register": 0.14, "brightness": 0.10},
-}
-N_ANNOTATORS = 10
-FRAME_S = 0.5
-FIRST_ANNOTATION_S = 15.0
-CLIPS_PER_ARTIST = 3
-LEAST_CLIPS, LEAST_DURATION_S = 4, 6.0
-
-# How much of a section's energy and mood each control takes up; how far it strays from them in an
-# artist's style and in a section; how far it glides within a section. The straying keeps any one
-# control from telling the whole emotion.
-LOADINGS = {
-    # control: (energy, mood, style deviation, section deviation, glide deviation)
-    "tempo": (0.90, 0.00, 0.08, 0.10, 0.16),
-    "loudness": (0.95, 0.00, 0.10, 0.14, 0.22),
-    "brightness": (0.80, 0.15, 0.10, 0.12, 0.22),
-    "mode": (0.00, 1.00, 0.12, 0.22, 0.00),
-    "consonance": (0.00, 0.95, 0.12, 0.16, 0.10),
-    "register": (0.05, 0.70, 0.14, 0.14, 0.12),
-}
-
-ARTISTS = (
-    ("Amber", "Copper", "Distant", "Velvet", "Northern", "Paper", "Quiet", "Seventh", "Wandering",
-     "Hollow", "Marble", "Salt"),
-    ("Harbour", "Orchard", "Lanterns", "Meridian", "Foxes", "Cartographers", "Parade", "Engine",
-     "Sparrows", "Observatory", "Tides"),
-)  # fmt: skip
-TITLES = (
-    ("Slow", "Broken", "Golden", "Last", "Hidden", "Winter", "Rising", "Borrowed", "Silver",
-     "Open", "Restless", "Sleeping", "Scarlet"),
-    ("Window", "River", "Staircase", "Letter", "Morning", "Signal", "Garden", "Compass", "Shadow",
-     "Bridge", "Carousel"),
-)  # fmt: skip
+FOLDER = "resources/demo"
+"""Where the workflow puts the corpus."""
 
 
 @dataclass(frozen=True)
-class DemoClip:
-    """A clip with all that is known about it.
-
-    Attributes
-    ----------
-    samples : numpy.ndarray
-        Mono sound, shape (samples,), float32 within [-0.9, 0.9], in steps of 16 bits, 44100 Hz.
-    metadata : dict of str to object
-        The clip's row of clips.csv.
-    annotations : pandas.DataFrame
-        The clip's rows of annotations.csv.
-    controls : dict of str to numpy.ndarray
-        The planted truth: each control at 20 Hz from 0 s, shape (control frames,).
-    ratings : dict of str to numpy.ndarray
-        For arousal and valence what each annotator said, shape (annotators, annotated frames).
-    """
-
-    samples: np.ndarray
-    metadata: dict[str, Any]
-    annotations: pd.DataFrame
-    controls: dict[str, np.ndarray]
-    ratings: dict[str, np.ndarray]
-
-
-def demo_clip_ids(n_clips: int) -> list[str]:
-    """Name the clips of a demo corpus, in order.
+class Corpus(BaseCorpus):
+    """Music synthesised by emotrace itself.
 
     Parameters
     ----------
     n_clips : int
-        Number of clips, at least 4.
-
-    Returns
-    -------
-    list of str
-        "demo_01", "demo_02" and so on, padded with zeros to equal length.
-
-    Raises
-    ------
-    EmotraceError
-        If there are fewer than 4 clips, too few for two splits.
-    """
-    if n_clips < LEAST_CLIPS:
-        raise EmotraceError(
-            f"a demo corpus of {n_clips} clips was asked for, expected at least {LEAST_CLIPS}",
-            hint="raise the number of clips; 48 is the default",
-        )
-    width = max(2, len(str(n_clips)))
-    return [f"demo_{number:0{width}d}" for number in range(1, n_clips + 1)]
-
-
-def synthesise_clip(clip_id: str, *, n_clips: int, duration_s: float, seed: int) -> DemoClip:
-    """Compose, render and annotate one clip.
-
-    The result depends on the arguments alone. Other machines may round the last bit differently.
-
-    Parameters
-    ----------
-    clip_id : str
-        One of ``demo_clip_ids(n_clips)``.
-    n_clips : int
-        Size of the corpus, over which energies, moods and artists are spread.
     duration_s : float
-        Seconds, at least 6.
+        Seconds per clip.
     seed : int
-        Seed of the corpus, not negative.
-
-    Returns
-    -------
-    DemoClip
-        Sound, tables and truth.
-
-    Raises
-    ------
-    EmotraceError
-        If the clip is not of this corpus, the corpus too small, or the clip too short.
+        Draws the music.
     """
-    import pandas as pd
 
-    clip_ids = demo_clip_ids(n_clips)
-    _check_request(clip_id, clip_ids, duration_s)
-    index = clip_ids.index(clip_id)
-    artist = index % _count_artists(n_clips)
-    style_rng = np.random.default_rng(np.random.SeedSequence([seed, 1, artist]))
-    genre = demo_composer.GENRES[artist % len(demo_composer.GENRES)]
-    style = demo_composer.draw_style(genre, style_rng)
-    offsets = {name: style_rng.normal(0, row[2]) for name, row in LOADINGS.items()}
-    energy, mood = _spread_clips(n_clips, seed)[index]
-    drawing, composing, playing, listening = np.random.default_rng(
-        np.random.SeedSequence([seed, 2, index])
-    ).spawn(4)
+    n_clips: int
+    duration_s: float
+    seed: int
 
-    controls = draw_controls(energy + genre.energy, mood, offsets, duration_s, drawing)
-    notes, controls = demo_composer.compose(style, controls, duration_s, composing)
-    sound = demo_synthesiser.synthesise(
-        notes, controls, duration_s=duration_s, reverb=genre.reverb, rng=playing
-    )
-    times = annotated_times(duration_s)
-    ratings = {
-        target: simulate_annotators(emotion_of(controls, target), times, listening)
-        for target in RULE
-    }
-    columns = {"clip_id": clip_id, "time_s": times}
-    columns |= {target: values.mean(axis=0) for target, values in ratings.items()}
-    columns |= {f"{target}_std": values.std(axis=0) for target, values in ratings.items()}
-    return DemoClip(
-        samples=(np.round(sound * 32768) / 32768).astype(np.float32),
-        metadata=_describe_clip(clip_id, index, n_clips),
-        annotations=pd.DataFrame(columns).round(6),
-        controls=controls,
-        ratings=ratings,
-    )
+    name = "demo"
+    licence = "free of any rights"
+    annotators = N_ANNOTATORS
+    digests = (f"{FOLDER}/clips.digest",)
 
+    @property
+    def tables(self) -> manifest.Corpus:
+        """The two CSV files that the workflow writes, as a corpus of their own."""
+        return manifest.Corpus(f"{FOLDER}/clips.csv", f"{FOLDER}/annotations.csv")
 
-def synthesise_corpus(
-    folder: Path,
-    *,
-    n_clips: int = 48,
-    duration_s: float = 45.0,
-    seed: int = 2020,
-    map_clips: Callable[..., Any] = map,
-) -> None:
-    """Write a demo corpus into a folder.
+    def list_sources(self) -> list[str]:
+        """List the two CSV files."""
+        return [self.tables.clips, self.tables.annotations]
 
-    Writes ``audio/<clip_id>.flac``, ``clips.csv`` (clip_id, path relative to the folder, offset_s,
-    split, artist, title, genre) and ``annotations.csv`` (clip_id, time_s, arousal, valence,
-    arousal_std, valence_std).
+    def list_audio(self) -> list[tuple[str, str, float]]:
+        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, once the files are there."""
+        return self.tables.list_audio()
 
-    Parameters
-    ----------
-    folder : Path
-        Where to write; made if need be.
-    n_clips : int
-        Number of clips, at least 4.
-    duration_s : float
-        Seconds per clip, at least 6.
-    seed : int
-        Equal seeds give equal corpora.
-    map_clips : callable
-        Used like `map`; that of a process pool renders clips in parallel.
+    def list_labels(self) -> list[tuple[str, str, str]]:
+        """List ``clip_id``, ``artist`` and ``split`` of each clip, before anything is made."""
+        ids = demo_clip_ids(self.n_clips)
+        return [(clip_id, *label_clip(index, len(ids))) for index, clip_id in enumerate(ids)]
 
-    Raises
-    ------
-    EmotraceError
-        If the corpus would be too small or its clips too short.
-    """
-    import pandas as pd
-
-    clip_ids = demo_clip_ids(n_clips)
-    _check_request(clip_ids[0], clip_ids, duration_s)
-    folder = Path(folder)
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    write = partial(_write_clip, folder=folder, n_clips=n_clips, duration_s=duration_s, seed=seed)
-    rows, annotations = zip(*map_clips(write, clip_ids), strict=True)
-    pd.DataFrame(list(rows)).to_csv(folder / "clips.csv", index=False)
-    columns = ["clip_id", "time_s", "arousal", "valence", "arousal_std", "valence_std"]
-    pd.concat(annotations)[columns].to_csv(folder / "annotations.csv", index=False)
-
-
-def draw_controls(
-    energy: float,
-    mood: float,
-    offsets: dict[str, float],
-    duration_s: float,
-    rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    """Draw the six control curves of a clip.
-
-    The clip falls into sections of about eleven seconds, each with its own energy and mood near
-    those of the clip. Within a section a control glides from a start to an end value, which makes
-    crescendi, ritardandi and filter sweeps.
-
-    Parameters
-    ----------
-    energy, mood : float
-        Centre of the clip, about -1 to 1.
-    offsets : dict of str to float
-        The artist's habitual deviation of each control.
-    duration_s : float
-        Seconds.
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        For each control a curve of shape (round(20 * duration_s) + 1,), within [-1, 1].
-    """
-    rate = demo_composer.CONTROL_RATE
-    time = np.arange(round(duration_s * rate) + 1) / rate
-    n_sections = max(2, round(duration_s / 11))
-    lengths = rng.uniform(0.7, 1.3, n_sections)
-    borders = np.concatenate([[0], np.cumsum(lengths) / lengths.sum()]) * duration_s
-    energies = energy + rng.normal(0, 0.22, n_sections)
-    moods = mood + rng.normal(0, 0.24, n_sections)
-    # Two points per section, close to its borders: a glide inside, a quick change between.
-    points = np.stack([borders[:-1] + 0.3, borders[1:] - 0.3], axis=1).ravel()
-    curves = {}
-    for name, (of_energy, of_mood, _, deviation, glide) in LOADINGS.items():
-        centres = of_energy * energies + of_mood * moods + offsets[name]
-        centres = centres + rng.normal(0, deviation, n_sections)
-        slopes = rng.normal(0, glide, n_sections)
-        values = np.stack([centres - slopes, centres + slopes], axis=1).ravel()
-        curves[name] = np.tanh(np.interp(time, points, values))
-    return curves
-
-
-def emotion_of(controls: dict[str, np.ndarray], target: str) -> np.ndarray:
-    """Apply the planted rule: the emotion at each moment of the controls, in about [-1, 1]."""
-    return np.sum([weight * controls[name] for name, weight in RULE[target].items()], axis=0)
-
-
-def annotated_times(duration_s: float) -> np.ndarray:
-    """List the annotated moments of a clip: every half second while the half second is covered.
-
-    They start at 15 s, as in emoMusic, or in clips below 30 s at a third of the duration.
-
-    Parameters
-    ----------
-    duration_s : float
-        Seconds.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (annotated frames,), seconds.
-    """
-    first = FIRST_ANNOTATION_S if duration_s >= 2 * FIRST_ANNOTATION_S else duration_s / 3
-    # The small surplus keeps durations such as 6.1 from losing a frame to binary rounding.
-    return np.arange(round(first / FRAME_S), int(duration_s / FRAME_S + 1e-9)) * FRAME_S
-
-
-def simulate_annotators(
-    emotion: np.ndarray, times: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Let ten annotators follow an emotion.
-
-    Parameters
-    ----------
-    emotion : numpy.ndarray
-        What there is to perceive, at 20 Hz from 0 s, shape (control frames,).
-    times : numpy.ndarray
-        When their ratings are wanted, seconds, shape (annotated frames,).
-    rng : numpy.random.Generator
-        Source of chance.
-
-    Returns
-    -------
-    numpy.ndarray
-        Ratings in [-1, 1], shape (annotators, annotated frames).
-    """
-    step = 1 / demo_composer.CONTROL_RATE
-    time = np.arange(len(emotion)) * step
-    ratings = []
-    for _ in range(N_ANNOTATORS):
-        delay, inertia = rng.uniform(0.5, 2.0), rng.uniform(0.5, 1.5)
-        bias, scale = rng.normal(0, 0.18), rng.lognormal(0, 0.2)
-        heard = np.interp(time - delay, time, emotion)
-        # Drift is a random walk that is pulled back to zero over about five seconds.
-        shocks = rng.normal(0, 0.09 * np.sqrt(2 * step / 5), len(emotion))
-        state, drift, trace = heard[0], rng.normal(0, 0.09), np.empty_like(heard)
-        for frame, value in enumerate(heard):
-            state += (value - state) * step / inertia
-            drift += shocks[frame] - drift * step / 5
-            trace[frame] = bias + scale * state + drift
-        ratings.append(np.clip(np.interp(times, time, trace), -1, 1))
-    return np.stack(ratings)
-
-
-def _check_request(clip_id: str, clip_ids: list[str], duration_s: float) -> None:
-    if clip_id not in clip_ids:
-        raise EmotraceError(
-            f"there is no clip {clip_id!r} in a demo corpus of {len(clip_ids)} clips",
-            hint=f"clips are named {clip_ids[0]} to {clip_ids[-1]}",
-        )
-    if duration_s < LEAST_DURATION_S:
-        raise EmotraceError(
-            f"demo clips of {duration_s} s were asked for, expected at least {LEAST_DURATION_S} s",
-            hint="raise the duration of the demo corpus; 45 s is the default",
-        )
-
-
-def _count_artists(n_clips: int) -> int:
-    return min(max(LEAST_CLIPS, round(n_clips / CLIPS_PER_ARTIST)), prod(map(len, ARTISTS)))
-
-
-def _spread_clips(n_clips: int, seed: int) -> np.ndarray:
-    """Draw the energy and mood of all clips, (clips, 2)."""
-    # Quantiles in random order: small corpora are as well spread as large ones.
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
-    normal = NormalDist(0, 0.5)
-    quantiles = np.array([normal.inv_cdf((rank + 0.5) / n_clips) for rank in range(n_clips)])
-    return np.stack([rng.permutation(quantiles) for _ in range(2)], axis=1)
-
-
-def _describe_clip(clip_id: str, index: int, n_clips: int) -> dict[str, Any]:
-    n_artists = _count_artists(n_clips)
-    artist, album = index % n_artists, index // n_artists
-    # Every fourth artist is held out. In a larger corpus one of their clips and one of another
-    # artist's change sides, since in real corpora some artists are on both.
-    held_out = artist % 4 == 3
-    if n_artists >= 8 and album == 0 and artist in (3, 4):
-        held_out = not held_out
-    first, second = ARTISTS
-    return {
-        "clip_id": clip_id,
-        "path": f"audio/{clip_id}.flac",
-        "offset_s": 0.0,
-        "split": "evaluation" if held_out else "development",
-        "artist": f"{first[artist % len(first)]} {second[artist % len(second)]}",
-        "title": f"{TITLES[0][index % len(TITLES[0])]} {TITLES[1][index % len(TITLES[1])]}",
-        "genre": demo_composer.GENRES[artist % len(demo_composer.GENRES)].name,
-    }
-
-
-def _write_clip(
-    clip_id: str, *, folder: Path, n_clips: int, duration_s: float, seed: int
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    import soundfile
-
-    clip = synthesise_clip(clip_id, n_clips=n_clips, duration_s=duration_s, seed=seed)
-    samples = np.round(clip.samples * 32768).astype(np.int16)
-    soundfile.write(
-        folder / clip.metadata["path"], samples, demo_synthesiser.SAMPLE_RATE, subtype="PCM_16"
-    )
-    return clip.metadata, clip.annotations
+    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Read the two CSV files; see `BaseCorpus.read`."""
+        return self.tables.read()

@@ -1,8 +1,7 @@
 """emoMusic, "1000 Songs for Emotional Analysis of Music" (MediaEval 2013).
 
-M. Soleymani, M. N. Caro, E. M. Schmidt, C.-Y. Sha, Y.-H. Yang, "1000 Songs for Emotional
-Analysis of Music", CrowdMM 2013. 744 annotated clips of 45 s; arousal and valence at 2 Hz
-from 15.0 s to 45.0 s; 619 clips for development, 125 for evaluation.
+744 annotated clips of 45 s; arousal and valence at 2 Hz from 15.0 s to 45.0 s; 619 clips for
+development, 125 for evaluation.
 """
 
 from __future__ import annotations
@@ -14,12 +13,14 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from emotrace.corpora.corpus import BaseCorpus, find_source
 from emotrace.corpora.download import check_vacant, download_file, unpack_archive
 from emotrace.corpora.text_table import TextTable, describe_ids, read_text_table
-from emotrace.runtime.errors import EmotraceError
+from emotrace.runtime.errors import EmotraceError, hide_passwords
 from emotrace.splits.labels import SPLITS
 
 if TYPE_CHECKING:
@@ -28,16 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BASE_URL = "http://cvml.unige.ch/databases/emoMusic/"
-
-ARCHIVES = {
-    "clips_45sec.tar.gz": "3994a5d5fefc27f9540d1a69cd7f1294c68e6cb311ce49765021e2e9c7a1057b",
-    "annotations.tar.gz": "e0cb0b06e1b0ce7f04b1572fc410937699b7fad9dae67ddaa745f06cda4b0b33",
-}
-"""Names of the published archives and their sha256."""
-
-N_ANNOTATORS = 10
-"""Listeners per clip, at least (section 3 of the paper above)."""
+FOLDER = "resources/emomusic/dataset"
+"""Where the workflow puts the corpus that it downloads."""
 
 LABEL_FILES = {
     "arousal": "arousal_cont_average.csv",
@@ -54,36 +47,169 @@ INFO_COLUMNS = {
 }
 
 
-def download_emomusic(
-    folder: Path, *, base_url: str = BASE_URL, archives: Mapping[str, str] = ARCHIVES
-) -> None:
-    """Download the published archives, going on where an earlier call stopped.
+@dataclass(frozen=True)
+class Corpus(BaseCorpus):
+    """The clips of a folder and their annotations, as published.
+
+    The corpus is what the clips folder holds. Songs that are annotated but have no file there
+    are left out, and so are files of songs that the dataset withdrew (it once had 1000).
 
     Parameters
     ----------
-    folder : Path
-        Where the archives shall lie, under their published names.
-    base_url : str
+    path : str, optional
+        Folder that holds one folder ``clips*`` with ``ID.mp3`` files. If not given, the workflow
+        downloads the corpus, and the next two settings have no effect.
+    annotations : str, optional
+        Folder of the published annotation files; ``annotations`` in `path` if not given.
+    offset_s : float, default 0
+        Seconds; where each file's first sample lies on the annotations' time line. 0 for the
+        published clips.
+    url : str
         Address of the folder that holds the archives.
-    archives : mapping of str to str
-        File name to sha256.
-
-    Raises
-    ------
-    EmotraceError
-        See `emotrace.corpora.download.download_file`.
     """
-    for name, sha256 in archives.items():
-        download_file(f"{base_url.rstrip('/')}/{name}", Path(folder, name), sha256=sha256)
+
+    path: str | None = None
+    annotations: str | None = None
+    offset_s: float = 0.0
+    url: str = "http://cvml.unige.ch/databases/emoMusic/"
+
+    name = "emomusic"
+    licence = "annotations for research; songs under Creative Commons licences of several kinds"
+    citation = (
+        "M. Soleymani, M. N. Caro, E. M. Schmidt, C.-Y. Sha, Y.-H. Yang, "
+        '"1000 Songs for Emotional Analysis of Music", CrowdMM 2013'
+    )
+    # At least, according to section 3 of the paper.
+    annotators = 10
+    offset_setting = "corpus.offset_s"
+    # The names of the published archives and their sha256.
+    archives: ClassVar[Mapping[str, str]] = {
+        "clips_45sec.tar.gz": "3994a5d5fefc27f9540d1a69cd7f1294c68e6cb311ce49765021e2e9c7a1057b",
+        "annotations.tar.gz": "e0cb0b06e1b0ce7f04b1572fc410937699b7fad9dae67ddaa745f06cda4b0b33",
+    }
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digest of the folder that the workflow downloads."""
+        return (f"{FOLDER}.digest",) if self.path is None else ()
+
+    @property
+    def table_settings(self) -> dict[str, Any]:
+        """All settings but the address, which may hold a password."""
+        settings = super().table_settings
+        del settings["url"]
+        return settings
+
+    @property
+    def server(self) -> str:
+        """The address without the password that it may hold."""
+        return hide_passwords(self.url)
+
+    def list_sources(self) -> list[str]:
+        """List the files of annotations; see `BaseCorpus.list_sources`."""
+        if self.path is None:
+            return [FOLDER]
+        names = [*LABEL_FILES.values(), "songs_info.csv"]
+        folder = self._find_annotations()
+        return [str(find_source(str(folder / name), "corpus.path")) for name in names]
+
+    def list_audio(self) -> list[tuple[str, str, float]]:
+        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, ids in numerical order.
+
+        Raises
+        ------
+        EmotraceError
+            If there is not exactly one ``clips*`` folder, or no MP3 file in it; if
+            ``songs_info.csv`` is missing or malformed.
+        """
+        infos = _read_infos(self._find_annotations(), songs=set())
+        files = [file for file in _list_clips(self._folder) if file.stem in infos]
+        return [(file.stem, str(file), self._offset_s) for file in files]
+
+    def list_labels(self) -> list[tuple[str, str, str]] | None:
+        """List ``clip_id``, ``artist`` and ``split`` of each clip; None before the download."""
+        if self.path is None:
+            return None
+        infos = _read_infos(self._find_annotations(), songs=set())
+        songs = [clip_id for clip_id, _, _ in self.list_audio()]
+        return [(song, infos[song]["artist"], infos[song]["split"]) for song in songs]
+
+    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Read clips and annotations; see `BaseCorpus.read`.
+
+        What is left out is said in one warning for songs and one for files. Annotations keep
+        their published values, NaN where a cell is empty.
+
+        Raises
+        ------
+        EmotraceError
+            If a file is missing or malformed, or the files disagree about the songs.
+        """
+        import pandas as pd
+
+        annotations_folder = self._find_annotations()
+        labels = _read_labels(annotations_folder)
+        infos = _read_infos(annotations_folder, songs=set(labels["clip_id"]))
+        files = _list_clips(self._folder)
+        if withdrawn := [file.stem for file in files if file.stem not in infos]:
+            logger.warning(
+                "%s: left out files of songs not in songs_info.csv: %s",
+                files[0].parent,
+                describe_ids(withdrawn),
+            )
+            files = [file for file in files if file.stem in infos]
+
+        clips = pd.DataFrame({"clip_id": [file.stem for file in files], "path": map(str, files)})
+        clips["offset_s"] = self._offset_s
+        for column in INFO_COLUMNS:
+            clips[column] = [infos[song][column] for song in clips["clip_id"]]
+
+        present = labels["clip_id"].isin(clips["clip_id"])
+        if not present.all():
+            absent = describe_ids(labels.loc[~present, "clip_id"].unique())
+            logger.warning("%s: left out annotated songs without a file: %s", self._folder, absent)
+        return clips, labels[present].reset_index(drop=True)
+
+    def download(self, folder: Path) -> None:
+        """Download the published archives, going on where an earlier call stopped.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the archives shall lie, under their published names.
+
+        Raises
+        ------
+        EmotraceError
+            See `emotrace.corpora.download.download_file`.
+        """
+        for name, sha256 in self.archives.items():
+            download_file(f"{self.url.rstrip('/')}/{name}", Path(folder, name), sha256=sha256)
+
+    @property
+    def _folder(self) -> Path:
+        return Path(FOLDER if self.path is None else self.path).expanduser()
+
+    @property
+    def _offset_s(self) -> float:
+        return 0.0 if self.path is None else float(self.offset_s)
+
+    def _find_annotations(self) -> Path:
+        if self.path is None:
+            return self._folder / "annotations"
+        if self.annotations is not None:
+            return find_source(self.annotations, "corpus.annotations", is_folder=True)
+        folder = find_source(self.path, "corpus.path", is_folder=True)
+        return find_source(str(folder / "annotations"), "corpus.annotations", is_folder=True)
 
 
-def unpack_emomusic(folder: Path, target: Path) -> None:
-    """Unpack the archives as a corpus that `read_emomusic` reads.
+def unpack_archives(folder: Path, target: Path) -> None:
+    """Unpack the archives as a folder that can be the ``path`` of a `Corpus`.
 
     Parameters
     ----------
     folder : Path
-        Holds the archives as `download_emomusic` leaves them.
+        Holds the archives as `Corpus.download` leaves them.
     target : Path
         Becomes a folder with ``clips_45sec/ID.mp3`` and ``annotations/*.csv``;
         absent, or empty.
@@ -110,100 +236,6 @@ def unpack_emomusic(folder: Path, target: Path) -> None:
         os.replace(corpus, target)
 
 
-def list_audio(
-    folder: Path, *, annotations: Path | None = None, offset_s: float = 0.0
-) -> list[tuple[str, str, float]]:
-    """List the audio of the clips that `read_emomusic` finds, without importing pandas.
-
-    Parameters
-    ----------
-    folder, annotations, offset_s
-        As for `read_emomusic`.
-
-    Returns
-    -------
-    list of tuple
-        ``clip_id``, ``path``, ``offset_s``.
-
-    Raises
-    ------
-    EmotraceError
-        If there is not exactly one ``clips*`` folder, or no MP3 file in it; if
-        ``songs_info.csv`` is missing or malformed.
-    """
-    infos = _read_infos(_choose_annotations(folder, annotations), songs=set())
-    files = [file for file in _list_clips(Path(folder)) if file.stem in infos]
-    return [(file.stem, str(file), float(offset_s)) for file in files]
-
-
-def list_labels(folder: Path, *, annotations: Path | None = None) -> list[tuple[str, str, str]]:
-    """List ``clip_id``, ``artist`` and ``split`` of the clips that `list_audio` lists."""
-    infos = _read_infos(_choose_annotations(folder, annotations), songs=set())
-    songs = [clip_id for clip_id, _, _ in list_audio(folder, annotations=annotations)]
-    return [(song, infos[song]["artist"], infos[song]["split"]) for song in songs]
-
-
-def read_emomusic(
-    folder: Path, *, annotations: Path | None = None, offset_s: float = 0.0
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the clips of a folder and their annotations.
-
-    The corpus is what the clips folder holds. Songs that are annotated but have
-    no file there are left out of both tables, and so are files of songs that the
-    dataset withdrew (it once had 1000), each with one warning.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds one folder ``clips*`` with ``ID.mp3`` files.
-    annotations : Path, optional
-        Folder of the published annotation files; ``annotations`` in `folder` if
-        not given.
-    offset_s : float, default 0
-        Seconds; where each file's first sample lies on the annotations' time line.
-        0 for the published clips.
-
-    Returns
-    -------
-    clips : pandas.DataFrame
-        ``clip_id``, ``path``, ``offset_s``, ``split``, ``artist``, ``title``,
-        ``genre``; one row per audio file, in the numerical order of the ids. Paths
-        begin with `folder` as it was given.
-    annotations : pandas.DataFrame
-        ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``,
-        ``valence_std``; values as published, in [-1, 1], NaN where a cell is empty.
-
-    Raises
-    ------
-    EmotraceError
-        If a file is missing or malformed, or the files disagree about the songs.
-    """
-    import pandas as pd
-
-    annotations_folder = _choose_annotations(folder, annotations)
-    labels = _read_labels(annotations_folder)
-    infos = _read_infos(annotations_folder, songs=set(labels["clip_id"]))
-    files = _list_clips(Path(folder))
-    if withdrawn := [file.stem for file in files if file.stem not in infos]:
-        logger.warning(
-            "%s: left out files of songs not in songs_info.csv: %s",
-            files[0].parent,
-            describe_ids(withdrawn),
-        )
-        files = [file for file in files if file.stem in infos]
-
-    clips = pd.DataFrame({"clip_id": [file.stem for file in files], "path": map(str, files)})
-    clips["offset_s"] = float(offset_s)
-    for column in INFO_COLUMNS:
-        clips[column] = [infos[song][column] for song in clips["clip_id"]]
-
-    present = labels["clip_id"].isin(clips["clip_id"])
-    if not present.all():
-        absent = describe_ids(labels.loc[~present, "clip_id"].unique())
-        logger.warning("%s: left out annotated songs without a file: %s", folder, absent)
-    return clips, labels[present].reset_index(drop=True)
-
-
 def _list_clips(folder: Path) -> list[Path]:
     clips_folders = [path for path in folder.glob("clips*") if path.is_dir()]
     if len(clips_folders) != 1:
@@ -219,10 +251,6 @@ def _list_clips(folder: Path) -> list[Path]:
             f"{clips_folders[0]}: holds no ID.mp3 file", hint="download emoMusic again"
         )
     return sorted(files, key=lambda file: _order_song(file.stem))
-
-
-def _choose_annotations(folder: Path, annotations: Path | None) -> Path:
-    return Path(folder, "annotations") if annotations is None else Path(annotations)
 
 
 def _order_song(song: str) -> tuple[int, str]:

@@ -11,13 +11,14 @@ import csv
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from emotrace.corpora.files import FILES
-from emotrace.corpora.sources import is_made_by_workflow, list_audio
+
+if TYPE_CHECKING:
+    from emotrace.corpora.corpus import BaseCorpus
 
 LISTING = Path("results/corpus/listing.digest")
 """What `digest_listing` was when the files were inspected."""
@@ -53,13 +54,12 @@ class Changes:
     replaced: list[str]
 
 
-def list_files(corpus: Mapping[str, Any]) -> list[ListedFile]:
+def list_files(corpus: BaseCorpus) -> list[ListedFile]:
     """List a corpus's audio files with their sizes and time stamps.
 
     Parameters
     ----------
-    corpus : mapping
-        The config's block ``corpus``, defaults filled in.
+    corpus : BaseCorpus
 
     Returns
     -------
@@ -69,19 +69,13 @@ def list_files(corpus: Mapping[str, Any]) -> list[ListedFile]:
     here = os.getcwd() + os.sep
     return [
         ListedFile(clip_id, os.path.abspath(path).removeprefix(here), offset_s, *_look_at(path))
-        for clip_id, path, offset_s in list_audio(corpus)
+        for clip_id, path, offset_s in corpus.list_audio()
     ]
 
 
-def digest_listing(corpus: Mapping[str, Any]) -> str:
-    """Digest a corpus's listing; the same as last time if the audio is the same.
-
-    Parameters
-    ----------
-    corpus : mapping
-        The config's block ``corpus``, defaults filled in.
-    """
-    if is_made_by_workflow(corpus):
+def digest_listing(corpus: BaseCorpus) -> str:
+    """Digest a corpus's listing; the same as last time if the audio is the same."""
+    if corpus.is_made_by_workflow:
         return "made by the workflow"
     listed = list_files(corpus)
     if LISTING.exists() and _are_those_inspected(listed):
@@ -91,7 +85,7 @@ def digest_listing(corpus: Mapping[str, Any]) -> str:
     return hashlib.sha256(repr([tuple(file) for file in listed]).encode()).hexdigest()
 
 
-def find_changes(corpus: Mapping[str, Any]) -> Changes:
+def find_changes(corpus: BaseCorpus) -> Changes:
     """Compare a corpus's audio with what was inspected last."""
     listed = {file.clip_id: file for file in list_files(corpus)}
     inspected = {file.clip_id: (file, sha256) for file, sha256 in _read_inspected()}

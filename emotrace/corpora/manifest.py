@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from emotrace.corpora.corpus import BaseCorpus, find_source
 from emotrace.corpora.text_table import TextTable, describe_ids, read_text_table
 from emotrace.runtime.errors import EmotraceError
 from emotrace.splits.labels import check_split_labels
@@ -19,97 +21,114 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def list_audio(clips_csv: Path) -> list[tuple[str, str, float]]:
-    """List the audio of a clips CSV in the file's order, without importing pandas.
+@dataclass(frozen=True)
+class Corpus(BaseCorpus):
+    """A corpus that its owner describes in two CSV files.
+
+    Columns besides those named here are ignored. Clip ids stay text, so that "007" keeps its
+    zeros; they are compared in Unicode's composed form (NFC), and files are found whichever form
+    their names have.
 
     Parameters
     ----------
-    clips_csv : Path
-        As for `read_manifest`.
-
-    Returns
-    -------
-    list of tuple
-        ``clip_id``, ``path``, ``offset_s``.
-
-    Raises
-    ------
-    EmotraceError
-        If the file cannot be read, lacks a column, a cell is empty or no number, or a
-        split is none of `emotrace.splits.labels.SPLITS`.
-    """
-    clips = _read_clips(read_text_table(clips_csv))
-    return list(zip(clips["clip_id"], clips["path"], clips["offset_s"], strict=True))
-
-
-def list_labels(clips_csv: Path) -> list[tuple[str, str, str]]:
-    """List ``clip_id``, ``artist`` and ``split`` of the clips that `list_audio` lists."""
-    clips = _read_clips(read_text_table(clips_csv))
-    return list(zip(clips["clip_id"], clips["artist"], clips["split"], strict=True))
-
-
-def read_manifest(
-    clips_csv: Path,
-    annotations_csv: Path,
-    *,
-    annotation_scale: tuple[float, float] = (-1.0, 1.0),
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a corpus that its owner describes in two CSV files.
-
-    Columns besides those named here are ignored. Clip ids stay text, so that
-    "007" keeps its zeros; they are compared in Unicode's composed form (NFC), and files
-    are found whichever form their names have. Annotations of clips that the clips CSV does not list
-    are left out, with one warning.
-
-    Parameters
-    ----------
-    clips_csv : Path
-        Columns ``clip_id`` and ``path`` (absolute, relative to the folder of this
-        file, or below ``~``); optionally ``offset_s`` (seconds; where the audio's first sample
-        lies on the annotations' time line; 0 without the column), ``split``,
-        ``artist``, ``title``, ``genre`` (empty without the column). A split is one of
+    clips : str
+        CSV file with the columns ``clip_id`` and ``path`` (absolute, relative to the folder of
+        this file, or below ``~``); optionally ``offset_s`` (seconds; where the audio's first
+        sample lies on the annotations' time line; 0 without the column), ``split``, ``artist``,
+        ``title``, ``genre`` (empty without the column). A split is one of
         `emotrace.splits.labels.SPLITS` or empty.
-    annotations_csv : Path
-        Columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
-        optionally ``arousal_std``, ``valence_std`` (NaN without the column).
+    annotations : str
+        CSV file with the columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
+        optionally ``arousal_std``, ``valence_std`` (NaN without the column). Not needed to list
+        the audio.
     annotation_scale : tuple of float, default (-1, 1)
-        Lowest and highest value of the annotations' scale; mapped linearly to
-        [-1, 1], for instance (1, 9) for nine points. Values beyond it stay beyond.
-
-    Returns
-    -------
-    clips : pandas.DataFrame
-        ``clip_id``, ``path``, ``offset_s``, ``split``, ``artist``, ``title``, ``genre``.
-    annotations : pandas.DataFrame
-        ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``, ``valence_std``.
-
-    Raises
-    ------
-    EmotraceError
-        If a file cannot be read, a column is missing, a cell is not a number, a split is
-        unknown, or a path begins with the home folder of a user whom the machine does not
-        know.
+        Lowest and highest value of the annotations' scale; mapped linearly to [-1, 1], for
+        instance (1, 9) for nine points. Values beyond it stay beyond.
+    annotators : int, optional
+        How many people annotated each clip, if that is known.
     """
-    import pandas as pd
 
-    low, high = annotation_scale
-    if not low < high:
-        raise EmotraceError(
-            f"annotation_scale: found ({low}, {high}), expected the lower value first",
-            hint="write for instance [1, 9]",
-        )
-    middle, half = (low + high) / 2, (high - low) / 2
-    clips = pd.DataFrame(_read_clips(read_text_table(clips_csv)))
-    table = read_text_table(annotations_csv)
-    annotations = pd.DataFrame(_read_annotations(table, middle=middle, half=half))
+    clips: str
+    annotations: str = ""
+    annotation_scale: tuple[float, float] = (-1.0, 1.0)
+    annotators: int | None = None
 
-    known = annotations["clip_id"].isin(clips["clip_id"])
-    if not known.all():
-        ids = describe_ids(annotations.loc[~known, "clip_id"].unique())
-        logger.warning(
-            "%s: left out annotations of clips not in %s: %s", table.path, clips_csv, ids
-        )
-    return clips, annotations[known].reset_index(drop=True)
+    name = "manifest"
+    offset_setting = "the column offset_s of corpus.clips"
+
+    @property
+    def table_settings(self) -> dict[str, Any]:
+        """All settings but the number of annotators."""
+        return {
+            **self.audio_settings,
+            "annotations": self.annotations,
+            "annotation_scale": self.annotation_scale,
+        }
+
+    @property
+    def audio_settings(self) -> dict[str, Any]:
+        """The name of the clips CSV."""
+        return {"name": self.name, "clips": self.clips}
+
+    def list_sources(self) -> list[str]:
+        """List the two CSV files; see `BaseCorpus.list_sources`."""
+        return [
+            str(find_source(self.clips, "corpus.clips")),
+            str(find_source(self.annotations, "corpus.annotations")),
+        ]
+
+    def list_audio(self) -> list[tuple[str, str, float]]:
+        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, in the file's order.
+
+        Raises
+        ------
+        EmotraceError
+            If the clips CSV cannot be read or lacks a column, if a cell is empty or not a
+            number, or if a split is unknown.
+        """
+        clips = self._read_clips()
+        return list(zip(clips["clip_id"], clips["path"], clips["offset_s"], strict=True))
+
+    def list_labels(self) -> list[tuple[str, str, str]]:
+        """List ``clip_id``, ``artist`` and ``split`` of each clip, in the file's order."""
+        clips = self._read_clips()
+        return list(zip(clips["clip_id"], clips["artist"], clips["split"], strict=True))
+
+    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Read both files; see `BaseCorpus.read`.
+
+        Annotations of clips that the clips CSV does not list are left out, with one warning.
+
+        Raises
+        ------
+        EmotraceError
+            If a file cannot be read, a column is missing, a cell is not a number, a split is
+            unknown, or a path begins with the home folder of a user whom the machine does not
+            know.
+        """
+        import pandas as pd
+
+        low, high = self.annotation_scale
+        if not low < high:
+            raise EmotraceError(
+                f"annotation_scale: found ({low}, {high}), expected the lower value first",
+                hint="write for instance [1, 9]",
+            )
+        middle, half = (low + high) / 2, (high - low) / 2
+        clips = pd.DataFrame(self._read_clips())
+        table = read_text_table(Path(self.annotations).expanduser())
+        annotations = pd.DataFrame(_read_annotations(table, middle=middle, half=half))
+
+        known = annotations["clip_id"].isin(clips["clip_id"])
+        if not known.all():
+            ids = describe_ids(annotations.loc[~known, "clip_id"].unique())
+            logger.warning(
+                "%s: left out annotations of clips not in %s: %s", table.path, self.clips, ids
+            )
+        return clips, annotations[known].reset_index(drop=True)
+
+    def _read_clips(self) -> dict[str, list]:
+        return _read_clips(read_text_table(Path(self.clips).expanduser()))
 
 
 def _read_clips(table: TextTable) -> dict[str, list]:

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from emotrace.corpora.corpus import load_corpus
 from emotrace.corpora.files import FILES, read_files, select_usable
 from emotrace.corpora.listing import Changes, find_changes
-from emotrace.corpora.sources import is_made_by_workflow
 from emotrace.features.extraction import list_requests
 from emotrace.features.kept import KeptFrames
 from emotrace.reruns.checksums import DamagedError, read_schema
@@ -94,8 +94,8 @@ class Forecast:
 
     @cached_property
     def _changes(self) -> Changes:
-        corpus = self.plan["corpus"]
-        if not self._find("inspect_audio") or is_made_by_workflow(corpus):
+        corpus = load_corpus(self.plan["corpus"])
+        if not self._find("inspect_audio") or corpus.is_made_by_workflow:
             return Changes([], [], [])
         return find_changes(corpus)
 
