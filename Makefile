@@ -3,7 +3,7 @@
 # make check    install, then check style and run the quick tests: after each edit
 # make test     install, then check style and run all tests: before you hand in a change
 # make style    install, then check style alone
-# make config   write config.yaml and config.schema.json anew after a change in emotrace/config/schema.py
+# make config   write config.yaml and config.schema.json anew after a change in emotrace/config
 # make flow     draw the picture in docs/architecture.md anew after a change of a rule
 
 PYTHON ?= python3

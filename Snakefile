@@ -21,7 +21,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from emotrace.config.schema import load_config, check_blocks
+from emotrace.config.loading import load_config, check_blocks
 from emotrace.corpora.listing import digest_listing
 from emotrace.runtime.disks import (
     check_store_folder,

@@ -18,7 +18,7 @@ from typing import Any
 
 from workflow import Usage, build_command, measure, plan_finished, plan_nothing, write_tables
 
-from emotrace.config.schema import load_config
+from emotrace.config.loading import load_config
 from emotrace.corpora.files import FILES
 from emotrace.corpora.listing import ListedFile, list_files
 

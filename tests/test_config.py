@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from emotrace.config.generated_files import render_schema, render_yaml
+from emotrace.config.loading import check_blocks, load_config
 from emotrace.config.planning import name_user
-from emotrace.config.schema import Config, check_blocks, load_config
+from emotrace.config.schema import Config
 from emotrace.runtime.errors import EmotraceError
 
 MANIFEST: dict[str, Any] = {"name": "manifest", "clips": "c.csv", "annotations": "a.csv"}

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from pydantic_core import PydanticUndefined
 
-from emotrace.config.schema import CORPORA, CorpusSettings, load_config
+from emotrace.config.corpora import CORPORA, CorpusSettings
+from emotrace.config.loading import load_config
 from emotrace.corpora.corpus import load_corpus
 from tests.workflow import ROOT, copy_workflow, list_jobs, run_snakemake, succeed
 
@@ -119,7 +120,7 @@ def test_corpora_import_nothing_heavy_and_no_pydantic(name: str) -> None:
 def test_a_new_corpus_is_one_file_and_its_block(tmp_path: Path) -> None:
     root = copy_workflow(tmp_path / "workflow")
     (root / "emotrace/corpora/toy.py").write_text(dedent(TOY), encoding="utf-8")
-    schema = root / "emotrace/config/schema.py"
+    schema = root / "emotrace/config/corpora.py"
     text, marker = schema.read_text(encoding="utf-8"), "CORPORA: dict["
     assert text.count(marker) == 1
     schema.write_text(text.replace(marker, f"{BLOCK.lstrip()}{marker}"), encoding="utf-8")

@@ -16,14 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emotrace.audio.frames import FrameGrid
+from emotrace.config.corpora import EmoMusicCorpus, ManifestCorpus
+from emotrace.config.loading import check_blocks, load_config
 from emotrace.config.planning import check_drawn_clips, plan_run
-from emotrace.config.schema import (
-    Config,
-    EmoMusicCorpus,
-    ManifestCorpus,
-    check_blocks,
-    load_config,
-)
+from emotrace.config.schema import Config
 from emotrace.corpora.checks import find_problems
 from emotrace.corpora.corpus import BaseCorpus
 from emotrace.corpora.emomusic import LABEL_FILES

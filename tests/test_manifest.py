@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emotrace.config.loading import load_config
 from emotrace.config.planning import check_drawn_clips
-from emotrace.config.schema import load_config
 from emotrace.corpora.manifest import Corpus
 from emotrace.runtime.errors import EmotraceError
 

@@ -19,7 +19,7 @@ import pytest
 from distributed import Client, LocalCluster, get_worker
 from distributed.security import Security
 
-from emotrace.config.schema import load_config
+from emotrace.config.loading import load_config
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.parallel import map_clips
 from emotrace.runtime.workers import SINGLE_THREADED, Workers

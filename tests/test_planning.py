@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from emotrace.config.loading import load_config
 from emotrace.config.planning import check_protocol
-from emotrace.config.schema import load_config
 from emotrace.corpora.emomusic import LABEL_FILES
 from emotrace.runtime.errors import EmotraceError
 

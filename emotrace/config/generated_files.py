@@ -14,13 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from emotrace.config.schema import (
-    CORPORA,
-    Config,
-    CorpusSettings,
-    DemoCorpus,
-    RunBlock,
-)
+from emotrace.config.corpora import CORPORA, CorpusSettings, DemoCorpus
+from emotrace.config.schema import Config, RunBlock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WIDTH = 92
