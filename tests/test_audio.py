@@ -94,7 +94,7 @@ def test_wav_from_a_pipe_is_read_to_its_end(tmp_path: Path, length: int) -> None
     assert inspect_audio(str(path)).problem == ""
 
 
-def make_music(sample_rate: int = 16_000, seconds: float = 4.0) -> np.ndarray:
+def make_glide(sample_rate: int = 16_000, seconds: float = 4.0) -> np.ndarray:
     """Glide through the octaves, first softly: no two moments are alike, nor bit rates."""
     times = np.arange(round(seconds * sample_rate)) / sample_rate
     noise = np.random.default_rng(0).normal(0, 0.02, len(times))
@@ -156,7 +156,7 @@ def correlate(decoded: np.ndarray, expected: np.ndarray) -> tuple[float, int]:
 def test_music_from_phones_and_from_old_players_is_read(
     tmp_path: Path, container: str, codec: str, rate: int
 ) -> None:
-    music = make_music(rate)
+    music = make_glide(rate)
     content = encode_with_ffmpeg(music, container=container, codec=codec, rate=rate)
     decoded = decode_audio(content, "music")
     likeness, lag = correlate(decoded.samples[:, 0], music)
@@ -174,7 +174,7 @@ def test_music_from_phones_and_from_old_players_is_read(
 
 def split_mp3() -> tuple[bytes, bytes]:
     """Return a frame that can hold a tag, and an MP3 stream without one."""
-    whole = encode(make_music(), format="MP3", bitrate_mode="VARIABLE", compression_level=0.9)
+    whole = encode(make_glide(), format="MP3", bitrate_mode="VARIABLE", compression_level=0.9)
     second = whole.index(whole[:2], 40)
     assert b"Xing" in whole[:second]
     header = bytes([whole[0], whole[1] | 1, 0xE0 | whole[2] & 0x0C, whole[3]])
@@ -208,7 +208,7 @@ def stop_recording(wav: bytes) -> bytes:
 
 def make_odd_files() -> dict[str, bytes]:
     frame, stream = split_mp3()
-    whole = encode(make_music(), format="MP3")
+    whole = encode(make_glide(), format="MP3")
     n_frames = (4 * 16_000 // 576 + 2).to_bytes(4)
     vbri = b"VBRI" + struct.pack(">HHH", 1, 0, 75) + len(stream).to_bytes(4) + n_frames
     vbri += struct.pack(">HHHHH", 10, 1, 2, 12, 0)
@@ -227,10 +227,10 @@ def make_odd_files() -> dict[str, bytes]:
         "cover art that looks like frames": tag_id3(8000, fill=b"\xff\xfb\x90\x00") + whole,
         "tags behind the end": whole + b"APETAGEX" + ape + bytes(1968) + b"TAG" + bytes(125),
         "MP3 in WAV": wrap_in_wav(stream),
-        "FLAC from a pipe": forget_length(encode(make_music(), format="FLAC")),
-        "FLAC behind an ID3 tag": tag_id3(900) + encode(make_music(), format="FLAC"),
-        "WAV of a recorder that lost power": stop_recording(encode(make_music(), format="WAV")),
-        "GSM in WAV": encode(make_music(8000), 8000, format="WAV", subtype="GSM610"),
+        "FLAC from a pipe": forget_length(encode(make_glide(), format="FLAC")),
+        "FLAC behind an ID3 tag": tag_id3(900) + encode(make_glide(), format="FLAC"),
+        "WAV of a recorder that lost power": stop_recording(encode(make_glide(), format="WAV")),
+        "GSM in WAV": encode(make_glide(8000), 8000, format="WAV", subtype="GSM610"),
     }
 
 
@@ -239,7 +239,7 @@ def test_odd_files_are_read_to_their_end(tmp_path: Path, name: str) -> None:
     path = tmp_path / "clip"
     path.write_bytes(make_odd_files()[name])
     decoded = decode_audio(path.read_bytes(), path)
-    likeness, lag = correlate(decoded.samples[:, 0], make_music(decoded.sample_rate))
+    likeness, lag = correlate(decoded.samples[:, 0], make_glide(decoded.sample_rate))
     assert likeness > 0.95
     assert abs(lag) < 0.15 * decoded.sample_rate  # delays of encoder and decoder
     inspected = inspect_audio(str(path))
@@ -256,7 +256,7 @@ def test_odd_files_are_read_to_their_end(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_joined_files_are_read_to_the_end_of_the_last(options: dict[str, str]) -> None:
-    first, second = make_music(48_000), make_music(48_000)[::-1].copy()
+    first, second = make_glide(48_000), make_glide(48_000)[::-1].copy()
     content = b"".join(encode(samples, 48_000, **options) for samples in (first, second))
     samples = decode_audio(content, "joined").samples[:, 0]
     for expected, start in ((first, 0), (second, len(first))):
@@ -267,7 +267,7 @@ def test_joined_files_are_read_to_the_end_of_the_last(options: dict[str, str]) -
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_ogg_that_does_not_mark_its_end_is_read_and_noted(tmp_path: Path, subtype: str) -> None:
-    content = encode(make_music(48_000), 48_000, format="OGG", subtype=subtype)
+    content = encode(make_glide(48_000), 48_000, format="OGG", subtype=subtype)
     path = tmp_path / "stream.ogg"
     path.write_bytes(clear_end_mark(content))
     inspected = inspect_audio(str(path))
@@ -292,9 +292,9 @@ def clear_end_mark(ogg: bytes) -> bytes:
 
 def test_the_same_bytes_become_the_same_samples_in_every_thread() -> None:
     contents = [
-        encode(make_music(48_000), 48_000, format="MP3"),
-        encode(make_music(48_000), 48_000, format="FLAC"),
-        encode_with_ffmpeg(make_music(48_000), container="ipod", codec="aac", rate=48_000),
+        encode(make_glide(48_000), 48_000, format="MP3"),
+        encode(make_glide(48_000), 48_000, format="FLAC"),
+        encode_with_ffmpeg(make_glide(48_000), container="ipod", codec="aac", rate=48_000),
     ]
     expected = [decode_audio(content, "alone").samples for content in contents]
     with ThreadPoolExecutor(8) as pool:
@@ -312,7 +312,7 @@ def test_the_same_bytes_become_the_same_samples_in_every_thread() -> None:
 )
 def test_a_playlist_opens_no_other_file(tmp_path: Path, playlist: str) -> None:
     other, path = tmp_path / "other.wav", tmp_path / "clip.mp3"
-    other.write_bytes(encode(make_music(), format="WAV"))
+    other.write_bytes(encode(make_glide(), format="WAV"))
     path.write_text(playlist.format(other))
     with pytest.raises(EmotraceError, match="its format is not known"):
         read_audio(path)

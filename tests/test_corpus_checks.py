@@ -23,13 +23,14 @@ from emotrace.corpora.checks import (
 from emotrace.corpora.exclusion import check_excess
 from emotrace.corpora.inspection import Inspection, inspect_audio
 from emotrace.runtime.errors import EmotraceError
+from tests import music
 
 NOBODY = 65534
 GRID = FrameGrid(window_s=0.5, hop_s=0.5)
 
 
 def make_noise(seconds: float = 3.0) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-0.5, 0.5, round(seconds * 44_100)).astype(np.float32)
+    return music.make_noise(seconds)
 
 
 def write(path: Path, samples: np.ndarray, *, container: str, encoding: str | None = None) -> None:

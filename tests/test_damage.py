@@ -34,7 +34,7 @@ from emotrace.training import fitting
 from emotrace.training.checkpoint import Checkpoint
 from emotrace.training.fits import get_fit, name_weights
 from emotrace.training.sequences import load_sequences, read_clips
-from tests.test_extraction import write_noise
+from tests.music import write_noise
 from tests.training import list_entries, make_corpus, make_part, make_settings, train, write_inputs
 
 pytestmark = pytest.mark.slow

@@ -28,6 +28,7 @@ from emotrace.reruns.recipe import Recipe
 from emotrace.reruns.store import Store
 from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.workers import Workers
+from tests.music import write_noise
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +54,6 @@ def describe_file(path: Path, clip_id: str, offset_s: float = 0.0) -> dict[str, 
         "offset_s": offset_s,
         "duration_s": soundfile.info(path).duration,
     }
-
-
-def write_noise(path: Path, seconds: float, seed: int) -> Path:
-    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * 44_100))
-    soundfile.write(path, noise, 44_100, subtype="PCM_16")
-    return path
 
 
 def build_files(folder: Path) -> pd.DataFrame:

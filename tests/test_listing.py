@@ -9,10 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 
 from emotrace.corpora import inspection as inspection
 from emotrace.corpora import inspections
@@ -23,6 +21,7 @@ from emotrace.corpora.manifest import Corpus
 from emotrace.corpora.recipe import write_recipe
 from emotrace.reruns.store import open_store
 from emotrace.runtime.errors import EmotraceError
+from tests.music import write_noise
 
 CORPUS = Corpus("music/clips.csv")
 CLIPS = {"007": 0.0, "NA": 15.0, "é, 1": 0.1 + 0.2, "gone": 0.0}
@@ -33,11 +32,6 @@ def write_clips(clips: dict[str, float]) -> None:
     rows = [f'"{clip_id}","{clip_id}.wav",{offset_s!r}' for clip_id, offset_s in clips.items()]
     text = "\n".join(["clip_id,path,offset_s", *rows])
     Path(CORPUS.clips).write_text(text, encoding="utf-8")
-
-
-def write_noise(path: Path, seed: int) -> None:
-    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, 4_410)
-    soundfile.write(path, noise, 44_100, subtype="PCM_16", format="WAV")
 
 
 def inspect() -> str:
@@ -57,7 +51,7 @@ def music(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("music").mkdir()
     write_clips(CLIPS)
     for seed, clip_id in enumerate(list(CLIPS)[:-1]):
-        write_noise(Path(f"music/{clip_id}.wav"), seed)
+        write_noise(Path(f"music/{clip_id}.wav"), 0.1, seed)
     inspect()
     return Path("music")
 
@@ -91,7 +85,7 @@ def replace(music: Path, mtime_change_ns: int) -> None:
     """Write other audio of the same length, dated from the old file."""
     file = music / "NA.wav"
     before = file.stat()
-    write_noise(file, seed=9)
+    write_noise(file, 0.1, seed=9)
     assert file.stat().st_size == before.st_size
     mtime_ns = before.st_mtime_ns + mtime_change_ns
     os.utime(file, ns=(mtime_ns, mtime_ns))
@@ -161,7 +155,7 @@ def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) 
     write_clips({**CLIPS, "NA": 15.5})
     assert inspect() != before
     write_clips(CLIPS)
-    write_noise(music / "NA.wav", seed=9)
+    write_noise(music / "NA.wav", 0.1, seed=9)
     assert inspect() != before
 
 
@@ -209,7 +203,7 @@ def test_a_file_replaced_while_it_is_inspected_spoils_no_entry(
     decode = inspection.decode_audio
 
     def replace_and_decode(*arguments: Any, **rest: Any) -> Any:
-        write_noise(path, seed=9)
+        write_noise(path, 0.1, seed=9)
         return decode(*arguments, **rest)
 
     with monkeypatch.context() as patched:

@@ -19,12 +19,12 @@ import pytest
 import soundfile
 
 from emotrace.reruns.store import Store
+from tests.music import RATE, write_annotations, write_clips
 from tests.workflow import build_command, copy_workflow, list_jobs, run_snakemake, succeed
 
 pytestmark = pytest.mark.slow
 
 N_CLIPS = 12
-ONE_SECOND = 44_100
 
 CONFIG: dict[str, Any] = {
     "experiment": "reruns",
@@ -102,38 +102,35 @@ class Bench:
         return counts
 
 
-def make_music(folder: Path) -> None:
+def write_music(folder: Path) -> None:
     """Write 22 clips of equal length and size; the first 12 are listed."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for number in range(22):
-        tone = np.sin(np.arange(3 * ONE_SECOND) * (0.02 + 0.003 * number))
+        tone = np.sin(np.arange(3 * RATE) * (0.02 + 0.003 * number))
         samples = 0.3 * tone + random.normal(0, 0.05, len(tone))
-        soundfile.write(folder / f"{number:02}.wav", samples, ONE_SECOND, subtype="PCM_16")
+        soundfile.write(folder / f"{number:02}.wav", samples, RATE, subtype="PCM_16")
     list_clips(folder, range(N_CLIPS))
     rows = [
         (f"{number:02}", frame / 2, 1 + (7 * number + frame) % 9, 1 + (5 * number + frame) % 9)
         for number in range(22)
         for frame in range(6)
     ]
-    columns = ["clip_id", "time_s", "arousal", "valence"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "annotations.csv", index=False)
+    write_annotations(folder, rows)
 
 
 def list_clips(folder: Path, numbers: range) -> None:
     rows = [
-        (f"{n:02}", f"{n:02}.wav", f"artist {n // 2}", "evaluation" if n % 3 else "development")
-        for n in numbers
+        (f"{n:02}", f"artist {n // 2}", "evaluation" if n % 3 else "development") for n in numbers
     ]
-    clips = pd.DataFrame(rows, columns=["clip_id", "path", "artist", "split"])
-    clips.to_csv(folder / "clips.csv", index=False)
+    write_clips(folder, rows)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A finished run."""
     base = tmp_path_factory.mktemp("finished")
-    make_music(base / "run/music")
+    write_music(base / "run/music")
     (base / "packages").mkdir()
     bench = Bench(base / "run", copy_workflow(base / "workflow"), CONFIG, base / "packages")
     assert set(list_jobs(bench.run())) == EVERYTHING

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
+from tests.music import RATE, name_manifest, write_annotations, write_clips
 from tests.workflow import copy_workflow, list_jobs, run_snakemake, succeed
 
 pytestmark = pytest.mark.slow
@@ -41,36 +43,30 @@ def extract_frames(sound):
 """A feature set whose library crashes on one clip, and raises an error on another."""
 
 
-def make_music(folder: Path) -> dict[str, object]:
+def write_music(folder: Path) -> dict[str, Any]:
+    """Write a corpus of which two clips are too odd for the feature set."""
     folder.mkdir()
     random = np.random.default_rng(0)
-    rows, labels = [], []
+    clips, labels = [], []
     for number in range(N_CLIPS):
-        samples = random.normal(0, 0.02 + 0.01 * number, 3 * 44_100).clip(-0.5, 0.5)
+        samples = random.normal(0, 0.02 + 0.01 * number, 3 * RATE).clip(-0.5, 0.5)
         clip_id = f"{number:03}"
-        if clip_id == FATAL:
-            samples[0] = 0.75
-        if clip_id == ODD:
-            samples[0] = -0.75
-        soundfile.write(folder / f"{clip_id}.wav", samples, 44_100, subtype="FLOAT")
-        split = "evaluation" if number % 3 == 1 else "development"
+        samples[0] = {FATAL: 0.75, ODD: -0.75}.get(clip_id, samples[0])
+        soundfile.write(folder / f"{clip_id}.wav", samples, RATE, subtype="FLOAT")
         # The clip that is fatal is all that is learnt of the artist of the one before.
         artist = "artist 4" if clip_id == FATAL else f"artist {number}"
-        rows.append((clip_id, f"{clip_id}.wav", artist, split))
+        clips.append((clip_id, artist, "evaluation" if number % 3 == 1 else "development"))
         labels += [(clip_id, time / 2, number / 12, -number / 12) for time in range(6)]
-    clips = pd.DataFrame(rows, columns=["clip_id", "path", "artist", "split"])
-    clips.to_csv(folder / "clips.csv", index=False)
-    annotations = pd.DataFrame(labels, columns=["clip_id", "time_s", "arousal", "valence"])
-    annotations.to_csv(folder / "annotations.csv", index=False)
-    paths = {name: str(folder / f"{name}.csv") for name in ("clips", "annotations")}
-    return {"name": "manifest", **paths, "max_excluded": 0.2}
+    write_clips(folder, clips)
+    write_annotations(folder, labels)
+    return name_manifest(folder, max_excluded=0.2)
 
 
 def test_shards_fill_one_table_and_clips_that_fail_are_left_out(tmp_path: Path) -> None:
     workflow = copy_workflow(tmp_path / "workflow")
     (workflow / "emotrace/features/sets/fragile.py").write_text(FRAGILE)
     config = {
-        "corpus": make_music(tmp_path / "music"),
+        "corpus": write_music(tmp_path / "music"),
         "runs": [{"feature_sets": ["fragile"], "models": ["LSTM_2"]}],
         "evaluation": {"feature_set": "fragile", "baseline": "LSTM_2", "bootstrap_samples": 100},
         "training": {"max_epochs": 1},

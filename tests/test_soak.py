@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.test_reruns import make_music, reverse_time_stamps
+from tests.test_reruns import reverse_time_stamps, write_music
 from tests.workflow import run_snakemake
 
 pytestmark = pytest.mark.slow
@@ -252,7 +252,7 @@ def make_tables(folder: Path, experiment: Experiment) -> dict[str, bytes]:
 
 def test_after_whatever_happened_the_tables_are_those_of_a_fresh_run(tmp_path: Path) -> None:
     music, folder, draw = tmp_path / "music", tmp_path / "soaked", random.Random(SEED)
-    make_music(music)
+    write_music(music)
     experiment = start_experiment()
     experiment.write(folder, music)
     expected = {str(experiment): make_tables(folder, experiment)}
