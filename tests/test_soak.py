@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.test_reruns import reverse_time_stamps, write_music
+from tests.bench import reverse_time_stamps, write_music
 from tests.workflow import run_snakemake
 
 pytestmark = pytest.mark.slow
