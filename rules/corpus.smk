@@ -62,8 +62,7 @@ rule download_emomusic:
         mem_mb=1000,
         runtime=600,
     params:
-        # Snakemake records params, so this is the server and not the address, which may hold a
-        # password.
+        # Snakemake records params, so this is the address without its password.
         server=lambda wildcards: corpus.server,
     script:
         "../workflow_scripts/download_emomusic.py"
