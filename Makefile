@@ -1,21 +1,21 @@
 # make install  install into .venv
 # make demo     install, then run the whole workflow on the built-in demo corpus
-# make check    install, then check style and run the quick tests: after each edit
-# make test     install, then check style and run all tests: before you hand in a change
-# make style    install, then check style alone
-# make config   write config.yaml and config.schema.json anew after a change in emotrace/config
-# make flow     draw the picture in docs/architecture.md anew after a change of a rule
+# make check    install, then check style and run the quick tests (after each edit)
+# make test     install, then check style and run all tests (before you submit a change)
+# make style    install, then check only the style
+# make config   write config.yaml and config.schema.json (after a change in emotrace/config)
+# make flow     draw the diagram in docs/architecture.md (after a change of a rule)
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Real music for the tests, where it is at hand: `make test MUSIC=DIR`.
+# Run the tests on real music too, if you have it: `make test MUSIC=DIR`.
 MUSIC ?= $(wildcard ../shared/data)
 
-# Snakemake does not quote the path of the interpreter, which is in this folder.
+# Snakemake does not quote the path of the Python interpreter, which is in this folder.
 ODD_CHARACTERS := $(shell pwd | tr -cd ' \t\047"`\\$$&;|<>(){}' | wc -c)
 ifneq ($(strip $(ODD_CHARACTERS)),0)
-$(error $(CURDIR): Snakemake cannot start jobs from a path with blanks, quotation marks and the \
-like; move the repository to another folder)
+$(error $(CURDIR): Snakemake cannot start jobs from a path with blanks, quotation marks or \
+similar characters; move the repository to another folder)
 endif
 
 .PHONY: install demo style check test config flow

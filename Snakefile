@@ -1,13 +1,13 @@
-"""emotrace: from music to traces of perceived emotion, and to what a model listened to.
+"""emotrace: predict the perceived emotion of music, and show what a model attended to.
 
-In:  config.yaml, overlaid by --configfile and --config.
-Out: everything below results/; the milestones at the end of this file.
+In:  config.yaml, overridden by --configfile and --config.
+Out: everything below results/; the milestones are at the end of this file.
 
-What is large has a digest beside it. Rules take the digest as an input, which
-Snakemake compares by its content, and the file itself as `ancient`, because its
-time stamp means nothing. Never take an `ancient` file without the digest of the
-same rule: Snakemake would pass over changes of the rule that takes it while the
-other one runs. Only what follows a checkpoint is looked at again.
+Each large file has a digest beside it. Rules take the digest as an input, which
+Snakemake compares by content, and the file itself as `ancient`, because its time
+stamp means nothing. Never take an `ancient` file without the digest from the same
+rule: while that rule runs, Snakemake would miss changes of the rule that takes the
+file. Snakemake looks again only at the rules that follow a checkpoint.
 """
 
 import os

@@ -1,24 +1,26 @@
 """The corpus.
 
-In:  what the config's block `corpus` names, or nothing: then it is synthesised or downloaded.
-Out: results/corpus/: files.csv, what each audio file turned out to be; clips.parquet,
+In:  the files that the block `corpus` of the config names; if it names none, the corpus is
+     synthesised or downloaded.
+Out: results/corpus/: files.csv, which describes each audio file; clips.parquet,
      annotations.parquet, excluded.csv; and digests of their content.
 
-The audio is inspected apart from the annotations, so that an annotation that
-changes extracts nothing anew. The user's own files are no inputs: params tell
-whether their content changed, whatever their time stamps say.
+Audio and annotations are read by separate rules, so a changed annotation does not
+rerun the extraction. The user's own files are not inputs: params show whether their
+content changed, whatever their time stamps are.
 """
 
 from functools import cache, partial
 
-# Snakemake asks again once it has removed what the answer depends on; it must stay the same.
+# Snakemake evaluates params again after it removes outputs, which the answer depends on. The
+# answer must stay the same.
 digest_listing_once = cache(partial(digest_listing, corpus))
 
-# Jobs import it by its name, which digests of code do not see.
+# Jobs import this module by its name, so digest_code cannot see it.
 corpus_module = f"emotrace/corpora/{corpus.name}.py"
 
 
-# Where jobs run on other machines, those may have no way to the internet.
+# If jobs run on other machines, these may have no access to the internet.
 localrules:
     download_emomusic,
 
@@ -60,7 +62,7 @@ rule download_emomusic:
         mem_mb=1000,
         runtime=600,
     params:
-        # Snakemake notes params, so the password that may stand in the address is none.
+        # Snakemake records params, so this is the address without its password.
         server=lambda wildcards: corpus.server,
     script:
         "../workflow_scripts/download_emomusic.py"
@@ -115,7 +117,7 @@ rule build_corpus:
         "logs/build_corpus.log",
     benchmark:
         "logs/benchmarks/build_corpus.tsv"
-    # Before the extraction, which need not begin if the corpus is not usable.
+    # Runs before the extraction, which is useless if the corpus cannot be used.
     priority: 1
     conda:
         "../envs/audio.yaml"

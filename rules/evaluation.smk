@@ -1,8 +1,8 @@
 """Evaluation.
 
-In:  what the training jobs left, and the annotations.
+In:  the outputs of the training jobs, and the annotations.
 Out: results/metrics.parquet, comparisons.parquet and groups.parquet; results/tables.tex and
-     .html with their twins tables.csv, comparisons.csv and groups.csv.
+     .html, and the same results as tidy data in tables.csv, comparisons.csv and groups.csv.
 """
 
 

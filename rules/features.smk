@@ -1,16 +1,17 @@
 """Features.
 
-In:  what the audio files turned out to be, and the audio itself.
+In:  the descriptions of the audio files, and the audio itself.
 Out: results/features/FEATURE_SET.parquet, a digest of its content, and FEATURE_SET.excluded.csv,
-     the clips that could not be computed.
+     which lists the clips that could not be computed.
 
-What was computed once is in the store. The digest decides whether models are
-trained again: a checkpoint, because only then can Snakemake see that a new table
-says the same as the old one. The table must stay its first output, and be an
-ancient input of those that read it, or a dry run announces them too early.
+The store keeps the features of each clip. The digest decides whether models are
+trained again. The rule is a checkpoint, because only then can Snakemake see that a
+new table has the same content as the old one. The table must be its first output,
+and the rules that read the table must take it as an ancient input; otherwise a dry
+run announces them too early.
 
-`--set-scatter extraction=N` divides the computing among N jobs, which fill the
-store from which the table is then put together.
+`--set-scatter extraction=N` divides the computing among N jobs. They fill the store,
+and extract_features then builds the table from it.
 """
 
 
@@ -33,7 +34,7 @@ rule extract_shard:
     threads: 8
     resources:
         mem_mb=lambda wildcards, threads, attempt: 1500 * threads * attempt,
-        # A megabyte lists some 6,000 clips, of which others compute their share.
+        # A megabyte lists some 6,000 clips, which all shards divide among them.
         runtime=lambda wildcards, input, attempt: round(
             60 + 60 * input.size_mb / int(wildcards.scatteritem.split("-of-")[1])
         )
@@ -65,8 +66,8 @@ checkpoint extract_features:
         "../envs/audio.yaml"
     threads: lambda wildcards, input: 1 if input.shards else 8
     resources:
-        # A megabyte lists some 6,000 clips. By what docs/scale.md says, the first attempt has
-        # enough for 29,000 of 45 seconds in a table as wide as `compare`.
+        # A megabyte lists some 6,000 clips. According to docs/scale.md, the first attempt has
+        # enough memory for 29,000 clips of 45 seconds in a table as wide as `compare`.
         mem_mb=lambda wildcards, input, threads, attempt: round(
             max(1500 * threads, 4000 + 200 * input.size_mb)
         )

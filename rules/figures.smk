@@ -1,9 +1,10 @@
 """Figures.
 
-In:  what the training jobs of one feature set left, the corpus tables; the audio for chromagrams.
-Out: results/examples.json, which says what is drawn, and results/figures/, PNG and PDF.
+In:  the outputs of the training jobs of one feature set; the corpus tables; the audio, for
+     chromagrams.
+Out: results/examples.json, which says what is drawn, and results/figures/, as PNG and PDF.
 
-Digests redraw, the tables themselves do not: their time stamps mean nothing.
+Figures are drawn again when a digest changes. The time stamps of the tables mean nothing.
 """
 
 attentive_families = [

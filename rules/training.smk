@@ -2,11 +2,11 @@
 
 In:  a feature table and the corpus tables.
 Out: results/runs/FEATURE_SET/MODEL/: predictions, attention weights, history, weights, and a
-     digest of what they say; one job trains all targets, folds and seeds.
-     results/baselines/FEATURE_SET.parquet: what models must be compared with.
+     digest of their content. One job trains all targets, folds and seeds.
+     results/baselines/FEATURE_SET.parquet: the predictions of the baselines.
 
-What was trained once is in the store. Digests rerun the training, the tables
-themselves do not: their time stamps mean nothing.
+The store keeps each fit. The training runs again when a digest changes. The time
+stamps of the tables mean nothing.
 """
 
 

@@ -1,8 +1,8 @@
 """Upkeep.
 
-In:  what earlier runs left, and the config.
-Out: words on the screen; the store without what no experiment uses; Snakemake's notes of
-     what each product was made with, where they are missing.
+In:  the outputs of earlier runs, and the config.
+Out: messages on the screen; the store without the entries that no experiment uses; the
+     missing ones of Snakemake's notes, which say what each product was made with.
 """
 
 import os
@@ -12,7 +12,7 @@ from snakemake.persistence.file import FilePersistence
 
 from emotrace.reruns.records import STAND_INS, lacks_file, recall_job
 
-# By job, with all that it makes.
+# One item per job: all its outputs.
 products = [
     rules.synthesise_demo.output,
     rules.download_emomusic.output,
@@ -40,7 +40,8 @@ products = [
     rules.plot_chromagrams.output,
 ]
 
-# Snakemake does not rerun a job that it has no note of, or one in an older format, whatever changed.
+# Snakemake does not notice changes to a job whose note is missing or in an older format. So write
+# these notes from the records beside the products.
 if workflow.is_main_process:
     notes = FilePersistence()
     for outputs in products:
@@ -69,7 +70,7 @@ rule explain:
     conda:
         "../envs/results.yaml"
     params:
-        # Snakemake's own, which an environment for results lacks.
+        # The Python that runs Snakemake, because the environment for results has no Snakemake.
         python=lambda wildcards: sys.executable,
         snakefile=lambda wildcards: workflow.main_snakefile,
         plan=plan,
