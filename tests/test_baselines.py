@@ -160,7 +160,7 @@ def make_problem(**changes: object) -> Problem:
     return Problem(**parts | changes)
 
 
-def test_labels_dealt_anew_are_learnt_only_where_the_tested_clips_were_learnt_from() -> None:
+def test_shuffled_labels_are_predicted_only_if_test_clips_leak_into_training() -> None:
     check_shuffled_labels(make_problem(), "fold 0")
     # So many values that clips are told apart, as with openSMILE's.
     told_apart = np.random.default_rng(0).normal(0, 1, (N_CLIPS, 400)).astype(np.float32)

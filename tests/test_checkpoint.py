@@ -78,7 +78,7 @@ def test_a_damaged_checkpoint_is_not_taken(content: bytes | None, tmp_path: Path
 
 
 @pytest.mark.parametrize("other", [["cuda", torch.__version__], ["cpu", "2.0.0"]])
-def test_another_device_or_torch_begins_anew(
+def test_a_checkpoint_of_another_device_or_torch_is_not_used(
     other: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint")

@@ -98,7 +98,7 @@ def test_few_clips_are_shown_once_each(n_clips: int) -> None:
     assert sorted(chosen) == sorted(kept)
 
 
-def test_asked_clips_are_shown_in_their_order() -> None:
+def test_clips_named_in_the_config_are_shown_in_that_order() -> None:
     assert choose(clips=("sad-mild", "calm-loud"))["clips"] == ["sad-mild", "calm-loud"]
 
 
@@ -108,7 +108,7 @@ def test_a_clip_that_was_never_tested_is_refused_by_name(clip_id: str) -> None:
         choose(clips=("sad-mild", clip_id))
 
 
-def test_models_are_chosen_by_the_validation_part_of_the_shown_feature_set() -> None:
+def test_models_are_chosen_by_the_validation_set_of_the_shown_feature_set() -> None:
     examples = choose()
     assert examples["best"] == {"arousal": "AT_8", "valence": "AT_8_8"}
     assert examples["AT"] == examples["best"]

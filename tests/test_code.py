@@ -227,7 +227,7 @@ def test_a_module_that_moves_is_still_the_same(tree: Path, digest: Digest) -> No
     assert digest(SCRIPT) == before
 
 
-def test_digest_is_blind_to_where_the_tree_lies_and_to_the_order_of_names(
+def test_digest_does_not_depend_on_the_place_of_the_tree_or_the_order_of_names(
     tree: Path,
     digest: Digest,
     monkeypatch: pytest.MonkeyPatch,
@@ -412,7 +412,7 @@ def test_a_process_knows_only_the_code_that_it_imported(tree: Path, digest: Dige
         check_code(digest(SCRIPT, "emotrace/elsewhere.py"), "chroma", SCRIPT)
 
 
-def test_digest_of_tables_hangs_on_what_they_say_and_not_on_how(tmp_path: Path) -> None:
+def test_table_digest_depends_on_content_and_not_on_encoding(tmp_path: Path) -> None:
     frame = pd.DataFrame({"clip_id": ["é", "b", "c"], "x": [1.0, 2.0, 3.0]})
     digest = digest_tables(frame)
     frame.to_parquet(tmp_path / "a.parquet", row_group_size=2)

@@ -44,18 +44,18 @@ def test_p_agrees_with_a_paired_t_test_of_squared_errors(gain: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_clips", "least", "most"), [(10, 0, 0.05), (125, 0.02, 0.08)])
-def test_equal_models_are_told_apart_in_one_case_of_twenty_at_most(
+def test_equal_models_differ_significantly_in_at_most_one_case_of_twenty(
     n_clips: int, least: float, most: float
 ) -> None:
     found = [compare_clips(*draw(n_clips, 1.0, seed)[:2], 300)["p"] for seed in range(300)]
     assert least <= np.mean(np.array(found) < 0.05) <= most
 
 
-def test_p_is_not_told_of_a_handful_of_songs() -> None:
+def test_no_p_value_is_given_for_a_handful_of_songs() -> None:
     assert np.isnan(compare_clips(*draw(9, 1.3, 0)[:2], 300)["p"])
 
 
-def test_nothing_is_told_where_the_truth_does_not_vary() -> None:
+def test_constant_labels_give_no_relative_metrics() -> None:
     truth, errors = np.full(12, 0.3), np.random.default_rng(0).normal(0, 0.1, (2, 12))
     compared = compare_clips(*(predict(truth, error) for error in errors), 100)
     undefined = {name for name, value in compared.items() if np.isnan(value)}
@@ -90,7 +90,7 @@ def adjust_plainly(p: list[float]) -> list[float]:
 
 
 @pytest.mark.parametrize("p", [[], [0.3], [0.01, 0.04, 0.03, 0.005], [0.02, 0.9, 0.02, 0.6]])
-def test_p_is_adjusted_as_holm_says(p: list[float]) -> None:
+def test_p_values_are_adjusted_by_holms_method(p: list[float]) -> None:
     adjusted = adjust_for_comparisons(p)
     np.testing.assert_allclose(adjusted, adjust_plainly(p))
     if p:  # Stricter than a control of the false discovery rate, milder than Bonferroni.
@@ -114,7 +114,7 @@ def test_scores_that_only_a_leak_explains_stop_the_run() -> None:
     "changes",
     [{"r2": 0.969}, {"r2": 0.98, "n_clips": 4}, {"kind": "baseline", "r2": 0.98}],
 )
-def test_scores_that_can_be_are_believed(changes: dict[str, object]) -> None:
+def test_plausible_scores_pass_the_sanity_checks(changes: dict[str, object]) -> None:
     check_for_leaks(make_row(**changes))
     check_consistency(make_row(mae=0.01, **changes))
 

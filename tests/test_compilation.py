@@ -93,7 +93,7 @@ def test_what_is_compiled_is_shared_by_the_jobs_of_a_user(
     ],
     ids=["ENOSYS", "ENOLCK", "EOPNOTSUPP", "no home", "read-only", "no folder"],
 )
-def test_where_nothing_can_be_shared_a_job_compiles_for_itself(
+def test_a_job_compiles_for_itself_if_no_folder_can_be_shared(
     hinder: Callable[[pytest.MonkeyPatch, Path], None],
     home: Path,
     compiled_in: list[Path],

@@ -315,7 +315,7 @@ def list_excluded(n_excluded: int) -> pd.DataFrame:
     ("n_excluded", "n_clips", "max_excluded"),
     [(0, 5, 0.0), (1, 20, 0.05), (29, 100, 0.29), (7, 100, 0.07), (4, 5, 1.0)],
 )
-def test_as_many_as_tolerated_may_be_left_out(
+def test_clips_up_to_the_tolerated_fraction_are_excluded(
     n_excluded: int, n_clips: int, max_excluded: float
 ) -> None:
     check_excess(list_excluded(n_excluded), n_clips, max_excluded)
@@ -329,7 +329,7 @@ def test_as_many_as_tolerated_may_be_left_out(
         (5, 5, 1.0, "none of the 5 clips can be used"),
     ],
 )
-def test_more_than_tolerated_stops_and_says_how_many(
+def test_more_excluded_clips_than_tolerated_stop_the_run(
     n_excluded: int, n_clips: int, max_excluded: float, message: str
 ) -> None:
     with pytest.raises(EmotraceError) as refused:

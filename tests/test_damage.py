@@ -220,7 +220,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("prepare", KINDS, ids=lambda prepare: prepare.__name__[8:])
-def test_one_wrong_bit_is_noticed_or_means_nothing(
+def test_a_flipped_bit_never_changes_a_result(
     prepare: Callable[[Path], tuple[Path, Reader]], tmp_path: Path
 ) -> None:
     path, read = prepare(tmp_path)
@@ -251,7 +251,7 @@ def test_a_table_with_checksums_is_read_by_whatever_reads_parquet(tmp_path: Path
 
 
 @pytest.mark.parametrize("size", [0, 3, 11, 100, -1])
-def test_what_is_cut_off_or_was_written_by_others_is_named(size: int, tmp_path: Path) -> None:
+def test_truncated_or_foreign_files_are_named(size: int, tmp_path: Path) -> None:
     pd.DataFrame({"a": range(9)}).to_parquet(path := tmp_path / "a.parquet")
     path.write_bytes(path.read_bytes()[: size if size >= 0 else None])
     for read in (checksums.read_table, checksums.read_schema, checksums.open_table):
@@ -259,7 +259,7 @@ def test_what_is_cut_off_or_was_written_by_others_is_named(size: int, tmp_path: 
             read(path)
 
 
-def test_a_checkpoint_that_cannot_be_taken_up_begins_the_fit_anew(tmp_path: Path) -> None:
+def test_a_fit_starts_again_if_its_checkpoint_cannot_be_used(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     checkpoint.saved = -checkpoints.INTERVAL_S
     expected = fit(checkpoint)

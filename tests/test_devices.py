@@ -102,7 +102,7 @@ def test_without_a_gpu_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.Mo
         pass
 
 
-def test_where_nothing_can_be_locked_a_job_takes_any_gpu(
+def test_a_job_takes_any_gpu_if_locks_do_not_work(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any) -> None:

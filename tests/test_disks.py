@@ -92,7 +92,7 @@ def assert_whole(*folders: Path) -> None:
         assert not file.name.startswith("."), file
 
 
-def test_a_run_that_met_every_full_disk_ends_with_the_tables_of_one_that_met_none(
+def test_a_run_after_full_disks_ends_with_the_tables_of_an_undisturbed_run(
     mount: Mount, tmp_path: Path
 ) -> None:
     store, folder = mount("store"), mount("run")
@@ -200,7 +200,7 @@ TRAIN = "train(here, make_corpus(), store=store)"
         (TRAIN, 36_864, "weights/valence_fold0_seed1.safetensors"),
     ],
 )
-def test_a_job_says_that_its_disk_is_full_though_its_log_is_lost(
+def test_a_job_reports_a_full_disk_even_if_its_log_is_lost(
     work: str, size: int, named: str, mount: Mount, tmp_path: Path
 ) -> None:
     disk, store = mount("run"), tmp_path / "store"
@@ -273,7 +273,7 @@ def test_a_log_that_may_not_be_written_is_named(
     assert_clear("".join(capfd.readouterr()), disk / "job.log", READ_ONLY)
 
 
-def test_a_disk_that_is_full_when_a_fit_is_to_be_kept_leaves_it_whole_or_not_at_all(
+def test_a_full_disk_never_leaves_half_a_fit(
     mount: Mount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "INTERVAL_S", 0.0)

@@ -132,7 +132,7 @@ def place_part(target: Path, content: bytes) -> None:
     target.with_name("clips.tar.gz.part").write_bytes(content)
 
 
-def test_server_without_ranges_begins_anew(server: Server, target: Path) -> None:
+def test_a_download_starts_again_if_the_server_has_no_ranges(server: Server, target: Path) -> None:
     server.knows_ranges = False
     place_part(target, BODY[:1000])
     download_file(server.url, target, sha256=SHA256)

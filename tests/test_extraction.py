@@ -136,7 +136,7 @@ def test_number_of_workers_and_order_of_clips_change_nothing(
     assert path.read_bytes() == extracted.table.read_bytes()
 
 
-def test_in_how_many_parts_a_table_is_written_changes_nothing(
+def test_number_of_row_groups_changes_nothing(
     extracted: Extracted, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("emotrace.features.table.ROW_GROUP_BYTES", 1)
@@ -187,7 +187,7 @@ def test_the_same_audio_is_not_computed_again_even_if_it_is_gone(
     assert (tmp_path / "a.parquet").read_bytes() == extracted.table.read_bytes()
 
 
-def test_of_added_clips_those_with_new_audio_are_computed(
+def test_only_added_clips_with_new_audio_are_computed(
     extracted: Extracted, store: Path, tmp_path: Path
 ) -> None:
     new = write_noise(tmp_path / "new.wav", 1.0, seed=9)
@@ -239,7 +239,7 @@ def test_a_damaged_entry_is_computed_again(
 
 
 @pytest.mark.parametrize("bit", [3, 7])
-def test_one_wrong_bit_anywhere_never_gives_other_frames(bit: int, tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_never_gives_other_frames(bit: int, tmp_path: Path) -> None:
     kept = KeptFrames(Store(tmp_path, tmp_path), RECIPE)
     request = Request("compare", "a", "a.wav", 64 * "a", 0.0, GRID)
     clip = ClipFrames(np.arange(3) / 2, np.arange(6, dtype=np.float32).reshape(3, 2))
@@ -290,7 +290,7 @@ def test_other_code_libraries_or_frames_share_nothing(
         ({"libraries": {"opensmile": "1.0"}}, r"needs opensmile 1\.0, and .* has .*\nhint: "),
     ],
 )
-def test_what_others_computed_is_not_kept_as_what_was_planned(
+def test_features_of_changed_code_or_libraries_are_not_kept(
     extracted: Extracted, tmp_path: Path, other: dict[str, Any], message: str
 ) -> None:
     planned = replace(RECIPE, **other)
@@ -323,7 +323,7 @@ def test_a_file_that_was_replaced_since_it_was_inspected_is_refused(tmp_path: Pa
         (EmotraceError("odd", hint="install it"), False),
     ],
 )
-def test_only_what_is_due_to_a_clip_may_leave_it_out(
+def test_only_errors_caused_by_a_clip_exclude_it(
     failure: Exception,
     is_of_the_clip: bool,
     extracted: Extracted,

@@ -54,7 +54,7 @@ def here(workflow: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     read_family.cache_clear()
 
 
-def test_maps_are_drawn_of_attention_that_shows_something() -> None:
+def test_maps_are_drawn_only_for_attention_that_varies() -> None:
     attention = {name: read_family(name).attention for name in list_families()}
     assert {name: covered for name, covered in attention.items() if covered} == {
         "AT": "clip",

@@ -144,7 +144,7 @@ def unlock(folder: Path) -> None:
         succeed(run_snakemake(folder, "--unlock", config=EXPERIMENT))
 
 
-def test_however_often_it_is_killed_a_run_ends_with_the_tables_of_an_undisturbed_one(
+def test_killed_runs_end_with_the_tables_of_an_undisturbed_run(
     tmp_path: Path, undisturbed: tuple[Tables, float], started: list[Run]
 ) -> None:
     expected, seconds = undisturbed

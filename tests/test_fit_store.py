@@ -112,7 +112,7 @@ def test_any_other_feature_makes_all_fits(
     assert len(fits) == 2
 
 
-def test_what_other_code_fitted_is_not_kept_as_the_planned_ones(tmp_path: Path) -> None:
+def test_fits_of_changed_code_are_not_kept(tmp_path: Path) -> None:
     with pytest.raises(EmotraceError, match=r"AT_4: its code was edited.*\nhint: "):
         train(tmp_path, make_corpus(), code="4567def", max_epochs=1)
     assert list_entries(tmp_path / "store") == []
@@ -226,7 +226,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert read_run(tmp_path / "run") == read_run(trained)
 
 
-def test_fits_may_be_read_by_all_whom_the_umask_lets(tmp_path: Path) -> None:
+def test_fits_get_the_permissions_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         train(tmp_path, make_corpus(), name="LSTM_2", max_epochs=1)

@@ -106,7 +106,7 @@ def test_no_artist_is_on_both_sides(protocol: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["official", "artist"])
-def test_validation_part_has_about_its_share(protocol: str) -> None:
+def test_validation_set_has_about_its_fraction(protocol: str) -> None:
     for fold in divide(make_clips(), protocol):
         share = len(fold.validation) / len(fold.validation + fold.training)
         assert 0.2 <= share < 0.45  # the last artist drawn may be the most prolific
@@ -147,9 +147,7 @@ def test_clips_without_an_artist_are_artists_of_their_own(missing: str | float |
         ("paper", "11d18f47447038d7"),
     ],
 )
-def test_folds_stay_what_they_were_before_audio_and_spelling_counted(
-    protocol: str, expected: str
-) -> None:
+def test_folds_of_a_corpus_without_twins_are_unchanged(protocol: str, expected: str) -> None:
     folds = divide(make_clips(), protocol, n_folds=10)
     drawn = [(fold.number, fold.training, fold.validation, fold.test) for fold in folds]
     assert hashlib.sha256(repr(drawn).encode()).hexdigest()[:16] == expected
@@ -343,7 +341,7 @@ def test_songs_whose_artist_nobody_names_are_neither_heard_nor_unheard() -> None
     ("constant", "where"),
     [("cd", "tested clips"), ("ab", "training clips of fold 0"), ("abcd", "tested clips")],
 )
-def test_labels_that_never_vary_where_they_are_learnt_or_scored_are_refused(
+def test_labels_that_are_constant_in_training_or_test_sets_are_refused(
     target: str, constant: str, where: str
 ) -> None:
     random = np.random.default_rng(0)

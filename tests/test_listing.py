@@ -146,7 +146,7 @@ def test_a_digest_that_would_lead_out_of_the_store_is_refused() -> None:
         read_files(FILES)
 
 
-def test_digest_of_audio_hangs_on_usable_content_and_offsets_alone(music: Path) -> None:
+def test_audio_digest_depends_only_on_usable_content_and_offsets(music: Path) -> None:
     before = inspect()
     write_clips(dict(reversed(CLIPS.items())))
     touch(music)

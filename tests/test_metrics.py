@@ -109,7 +109,7 @@ def test_tau_of_a_clip_that_never_moves_counts_as_zero_and_is_reported(column: s
     assert score_clips(sums)["tau"].item() == pytest.approx(others / N_CLIPS)
 
 
-def test_what_is_relative_to_the_truth_is_undefined_where_the_truth_does_not_vary() -> None:
+def test_relative_metrics_are_undefined_for_constant_labels() -> None:
     frames = make_frames()
     frames["truth"] = 0.1 + 0.2
     scores = score_with_intervals(summarise_clips(frames), 100)
@@ -305,7 +305,7 @@ def test_attention_is_compared_with_the_controls_of_the_same_sizes(
     assert set(compared["other"]) == controls
 
 
-def test_groups_are_scored_as_if_they_were_all(
+def test_groups_are_scored_like_whole_corpora(
     summaries: dict[Key, Summary], all_metrics: pd.DataFrame
 ) -> None:
     genres = {f"c{number:02}": "Jazz" if number % 3 else "Folk" for number in range(N_CLIPS)}
@@ -342,7 +342,7 @@ def test_validation_r2_is_that_of_the_epochs_that_were_kept(
     assert row["validation_r2"] == pytest.approx(KEPT[target])
 
 
-def test_a_validation_part_without_r2_does_not_count_and_is_told_by_its_loss(
+def test_a_validation_set_without_r2_is_judged_by_its_loss(
     tmp_path: Path,
 ) -> None:
     write_run(tmp_path / "AT_64")

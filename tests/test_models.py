@@ -274,7 +274,7 @@ def test_padding_and_other_clips_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_labels_have_no_way_in(name: str) -> None:
+def test_models_do_not_receive_labels(name: str) -> None:
     model = build_random(name)
     assert list(inspect.signature(model.forward).parameters) == ["features", "valid"]
 

@@ -69,7 +69,7 @@ def crash(item: tuple[Path, int]) -> int:
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_a_crash_costs_one_clip_and_no_neighbour(n_workers: int, tmp_path: Path) -> None:
+def test_a_crash_excludes_one_clip_and_no_other(n_workers: int, tmp_path: Path) -> None:
     results = list(
         map_clips(
             crash,
@@ -91,7 +91,7 @@ def fill_memory(megabytes: int) -> int:
     return len(filled) // MB
 
 
-def test_who_needs_more_memory_than_its_share_gets_all_of_it_once() -> None:
+def test_a_clip_that_exceeds_its_share_of_memory_is_tried_again_with_all_of_it() -> None:
     """Each of two workers may have 750 MB; alone, one may have 1500."""
     killed = []
     results = map_clips(
@@ -105,7 +105,7 @@ def test_who_needs_more_memory_than_its_share_gets_all_of_it_once() -> None:
     assert killed == [3000]
 
 
-def test_a_crash_that_nobody_provided_for_is_an_error(tmp_path: Path) -> None:
+def test_an_unexpected_crash_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EmotraceError, match=r"5\): twice the process .* died.*\nhint: "):
         list(map_clips(crash, [(tmp_path, 5)], label="", workers=Workers(1, 1000)))
 

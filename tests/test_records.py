@@ -65,7 +65,7 @@ def test_a_record_that_is_none_says_nothing(job: SimpleNamespace, content: str) 
     assert recall_job(job.output) == {"params": [UNKNOWN]}
 
 
-def test_no_flipped_bit_of_a_record_is_believed(job: SimpleNamespace) -> None:
+def test_a_record_with_a_flipped_bit_is_not_believed(job: SimpleNamespace) -> None:
     make(job)
     record = name_record(job.output)
     content, recalled = record.read_bytes(), recall_job(job.output)

@@ -215,7 +215,7 @@ def test_notes_that_are_lost_are_written_anew_for_every_product(bench: Bench) ->
     assert list_notes(bench) == known
 
 
-def test_what_nothing_is_known_of_is_made_again_from_the_store(bench: Bench) -> None:
+def test_products_without_records_are_made_again_from_the_store(bench: Bench) -> None:
     forget(bench)
     touch_everything(bench)
     for record in bench.folder.rglob("*.made_with.json"):
@@ -276,7 +276,7 @@ def test_torch_counts_where_the_config_says_so(bench: Bench) -> None:
     assert planned == TRAININGS | TABLES | DRAWING
 
 
-def test_next_run_is_explained_in_words(bench: Bench) -> None:
+def test_explain_describes_the_next_run(bench: Bench) -> None:
     assert "Nothing to do: all results are what the experiment asks for." in bench.run("explain")
     add_ten_clips_and_remove_one(bench)
     widen_windows_of_compare(bench)
@@ -295,7 +295,7 @@ def test_next_run_is_explained_in_words(bench: Bench) -> None:
         assert line in explained, "\n".join(explained)
 
 
-def test_the_next_run_is_explained_under_a_quiet_profile_too(bench: Bench) -> None:
+def test_explain_works_under_a_quiet_profile(bench: Bench) -> None:
     profile = bench.folder.parent / "quiet"
     profile.mkdir()
     (profile / "config.yaml").write_text("quiet: [all]\n", encoding="utf-8")
@@ -303,7 +303,7 @@ def test_the_next_run_is_explained_under_a_quiet_profile_too(bench: Bench) -> No
     assert "Mine_2 on compare: not made yet" in bench.run("explain", "--profile", str(profile))
 
 
-def test_models_that_may_be_spared_are_said_to_be(bench: Bench) -> None:
+def test_explain_names_trainings_that_may_not_be_needed(bench: Bench) -> None:
     rewrite_compare_alike(bench)
     explained = bench.run("explain").splitlines()
     assert "compare: 12 clips to compute (its code has changed)" in explained

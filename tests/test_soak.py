@@ -250,7 +250,7 @@ def make_tables(folder: Path, experiment: Experiment) -> dict[str, bytes]:
     return {name: (folder / "results" / name).read_bytes() for name in TABLES}
 
 
-def test_after_whatever_happened_the_tables_are_those_of_a_fresh_run(tmp_path: Path) -> None:
+def test_tables_equal_those_of_a_fresh_run_after_random_changes(tmp_path: Path) -> None:
     music, folder, draw = tmp_path / "music", tmp_path / "soaked", random.Random(SEED)
     write_music(music)
     experiment = start_experiment()

@@ -34,7 +34,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_two_writers_one_wins(tmp_path: Path) -> None:
+def test_one_of_two_writers_wins(tmp_path: Path) -> None:
     with write_file(tmp_path / "entry") as slow, write_file(tmp_path / "entry") as fast:
         slow.write_text("slow", encoding="utf-8")
         fast.write_text("fast", encoding="utf-8")
@@ -43,7 +43,7 @@ def test_of_two_writers_one_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
-def test_others_may_read_what_the_umask_lets_them(
+def test_entries_get_the_permissions_of_the_umask(
     umask: int, expected: int, tmp_path: Path
 ) -> None:
     before = os.umask(umask)

@@ -131,7 +131,7 @@ def list_values(cells: list[object]) -> list[float]:
     return [cell.value for cell in cells if isinstance(cell, Score)]
 
 
-def test_a_validation_part_without_r2_shows_a_dash_and_chooses_by_the_lowest_error() -> None:
+def test_a_validation_set_without_r2_shows_a_dash_and_chooses_by_the_lowest_error() -> None:
     metrics = make_metrics(RUNS).assign(validation_r2=np.nan)
     models = metrics["kind"] == "model"
     is_lowest = models & (metrics["model"] == "AT_300") & (metrics["feature_set"] == "compare")
@@ -174,7 +174,7 @@ def test_chosen_is_the_model_of_the_highest_validation_r2_not_of_the_highest_r2(
         ("AT_300", np.nan, 0.04, {"AT_65 (best)", "AT_300", "SVR"}),
     ],
 )
-def test_best_is_marked_only_where_no_other_is_tied(
+def test_best_is_marked_only_without_ties(
     other: str, p: float, difference: float, expected: set[str]
 ) -> None:
     found = make_evaluation(RUNS)

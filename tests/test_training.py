@@ -131,7 +131,7 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
 
 
 @pytest.mark.parametrize("label", [0.0, 0.1, -0.7])
-def test_labels_that_never_vary_give_the_validation_part_no_r2(label: float) -> None:
+def test_constant_labels_give_the_validation_set_no_r2(label: float) -> None:
     fit, validation = make_part(20, seed=0), make_part(7, seed=1, length=9)
     validation.labels[:] = label
     fitted = fit_model("LSTM_4", fit, validation, make_settings(), seed=1)
@@ -378,7 +378,7 @@ def test_a_gpu_that_is_too_small_ends_in_a_hint(
     assert "training.batch_size" in str(error.value)
 
 
-def test_what_is_no_want_of_memory_is_not_called_so(
+def test_other_errors_are_not_reported_as_lack_of_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

@@ -63,9 +63,7 @@ def bare(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_workflow_takes_the_fits_of_a_bare_machine_for_its_own(
-    tmp_path: Path, bare: Path
-) -> None:
+def test_the_workflow_reuses_fits_from_a_bare_machine(tmp_path: Path, bare: Path) -> None:
     config = {
         "corpus": {"name": "demo", "n_clips": 6, "duration_s": 6},
         "runs": [{"feature_sets": ["compare"], "models": ["AT_2"]}],

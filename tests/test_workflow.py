@@ -104,7 +104,7 @@ def test_each_target_asks_for_all_that_the_readme_promises(tmp_path: Path) -> No
         assert set(asked) <= set(everything)
 
 
-def test_no_result_of_a_run_is_beyond_what_all_asks_for(demo: Path) -> None:
+def test_all_asks_for_every_result(demo: Path) -> None:
     planned = succeed(run_snakemake(demo, "all", "--dry-run", "--forceall", config=DEMO))
     asked = {demo / path for path in list_inputs(planned, "all")}
     made = [path for path in (demo / "results").rglob("*") if path.is_file()]
@@ -333,7 +333,7 @@ def test_too_many_broken_clips_stop_the_run(tmp_path: Path, manifest: dict[str, 
         assert noise not in printed
 
 
-def test_labels_that_never_vary_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:
+def test_constant_labels_stop_the_run(tmp_path: Path, manifest: dict[str, Any]) -> None:
     annotations = pd.read_csv(manifest["annotations"], dtype={"clip_id": "str"})
     annotations.loc[annotations["clip_id"].isin(["001", "002"]), "valence"] = 7
     annotations.to_csv(manifest["annotations"], index=False)
