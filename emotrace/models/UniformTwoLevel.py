@@ -31,7 +31,7 @@ class Model(TwoLevel.Model):
         del self.score, self.attention
 
     def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Predict; see `emotrace.models` for shapes. The weights are equal, so none are returned."""
+        """Predict; see `emotrace.models` for shapes. The weights are equal, and not returned."""
         predictions, _ = super().forward(features, valid)
         return predictions, None
 
