@@ -24,7 +24,7 @@ PEAK = 0.9
 class Instrument:
     """The timbre of a pitched instrument.
 
-    `slope` is the exponent by which harmonics weaken, `odd` the strength of the even harmonics
+    `slope` is the exponent by which harmonics weaken, `even` the strength of the even harmonics
     relative to the odd ones. `fading` (1/s) is the rate at which all harmonics decay; `damping`
     (1/s) is an additional rate, multiplied by the number of the harmonic. `spread` (cents) detunes
     a second voice, `vibrato` (cents) modulates the pitch, `breath` adds noise.

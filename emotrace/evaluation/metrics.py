@@ -120,7 +120,7 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
     prediction_variance = total["prediction_squared"] / frames - prediction_mean**2
     covariance = total["product"] / frames - truth_mean * prediction_mean
     mean_squared_error = total["error_squared"] / frames
-    # Without variance there is no share of it that can be explained.
+    # R2 is a share of the variance, so it is undefined without variance.
     truth_variance = np.where(truth_variance > LEAST_VARIANCE, truth_variance, np.nan)
     # Rounding can make the variance of a constant prediction negative.
     prediction_variance = np.maximum(prediction_variance, 0.0)

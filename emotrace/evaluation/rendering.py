@@ -80,8 +80,8 @@ LATEX_NEAREST = LATIN | {
 """Replacements of characters that pdflatex supports only in some encodings, or not at all."""
 
 LATEX_CHOICE = r"\providecommand{\emotracetext}[2]{\ifdefined\Umathchar#1\else#2\fi}"
-"""Command with two arguments: a text as it is, and a form that pdflatex supports. lualatex and
-xelatex define this primitive."""
+"""Command with two arguments: a text as it is, and a form that pdflatex supports. It tests for a
+primitive that only lualatex and xelatex have."""
 
 PAGE = """<!doctype html>
 <html lang="en">

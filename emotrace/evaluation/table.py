@@ -123,7 +123,7 @@ class Circumstances:
 
     @property
     def are_excerpts(self) -> bool:
-        """Whether the clips begin later than the songs that were annotated."""
+        """Whether the audio begins later than the songs that were annotated."""
         return self.offset_s > 0
 
 

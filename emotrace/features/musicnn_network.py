@@ -60,10 +60,12 @@ class Layer:
         Parameters
         ----------
         values : numpy.ndarray, shape (moments, bands)
+            Input of the layer.
 
         Returns
         -------
         numpy.ndarray, shape (moments, filters)
+            Output of the layer.
         """
         length, bands, filters = self.kernel.shape
         padded = np.pad(values, (((length - 1) // 2, length // 2), (0, 0)))

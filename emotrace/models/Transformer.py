@@ -17,8 +17,8 @@ FACTS = {"most_sizes": 1, "largest_size": 8}
 UNITS = 128
 HEADS = 4
 FEED_FORWARD_UNITS = 256
-"""Units of the feed-forward part. The paper gives only the number of layers; the other sizes are
-our choice."""
+"""Units of the feed-forward part. The paper gives only the number of layers; this size and the two
+above are our choice."""
 
 
 class Model(nn.Module):

@@ -182,7 +182,7 @@ def _parse_module(path: Path) -> Module:
 
 _read_module = cache(_parse_module)
 _read_imported = cache(_parse_module)
-"""Cached version for `check_code`, which must only see what was read after the import."""
+"""Cached `_parse_module` for `check_code`, which must not use what was read before the import."""
 
 
 def _describe(node: Any) -> Any:

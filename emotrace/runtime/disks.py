@@ -49,7 +49,7 @@ def explain_refusal(error: OSError, *written: str | Path) -> EmotraceError | Non
 
 
 def check_working_folder() -> None:
-    """Check that Snakemake can work with the working folder and that for temporary files.
+    """Check that Snakemake can use the working folder and the folder for temporary files.
 
     Raises
     ------

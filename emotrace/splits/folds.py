@@ -149,8 +149,8 @@ def check_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) ->
     Raises
     ------
     EmotraceError
-        If two sets contain the same clip, clips with equal audio, or clips by the same artist.
-        The error names the clips.
+        If two sets contain the same clip, clips with equal audio, or clips by the same artist
+        although the protocol separates artists. The error names the clips.
     """
     recordings = dict(zip(clips["clip_id"], number_recordings(clips), strict=True))
     artists = dict(zip(clips["clip_id"], name_artists(clips), strict=True))
