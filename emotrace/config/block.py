@@ -1,4 +1,4 @@
-"""Base class and helper functions for the blocks of the config."""
+"""Base class of, and functions for, the blocks of the config."""
 
 from __future__ import annotations
 
