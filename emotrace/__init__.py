@@ -1,4 +1,4 @@
-"""Traces of perceived emotion in music, and the moments that a model listened to."""
+"""Predict perceived emotion in music over time, and show which moments a model attended to."""
 
 TARGETS = ("arousal", "valence")
-"""What is predicted, in the order of every table and array."""
+"""Targets of prediction, in the order of every table and array."""

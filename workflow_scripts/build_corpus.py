@@ -60,7 +60,7 @@ def main() -> None:
     logger.info("%d clips, %d left out", len(clips), len(excluded))
     for remark in [*describe_twins(clips), *describe_division(clips, protocol.name)]:
         logger.warning("%s", remark)
-    # Only to see, before features are extracted, that folds can be made; with any seed they can.
+    # Check that folds can be made before features are extracted; the seed does not matter for this.
     folds = make_folds(clips, protocol, seed=0)
     check_labels_vary(folds, annotations)
 

@@ -1,4 +1,4 @@
-"""Write the metrics as tables: LaTeX for the paper, CSV for machines, HTML for reading."""
+"""Write the metrics as tables: LaTeX for a paper, CSV for programs, HTML for reading."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Decide which models and which clips the figures show."""
+"""Choose the models and the clips that the figures show."""
 
 from pathlib import Path
 

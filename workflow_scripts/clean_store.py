@@ -1,4 +1,4 @@
-"""Remove from the store what no experiment uses any more."""
+"""Remove the entries of the store that no experiment uses any more."""
 
 from emotrace.runtime.jobs import run_job
 

@@ -1,4 +1,4 @@
-"""Download emoMusic as published and unpack it."""
+"""Download emoMusic as published, and unpack it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def main() -> None:
     from emotrace.reruns.digests import digest_files
 
     dataset = Path(snakemake.output.dataset)
-    # Beside the output and not in it: Snakemake deletes the output of a failed job.
+    # Not inside the output folder, since Snakemake deletes the output of a failed job.
     archives = dataset.parent / "archives"
     Corpus(url=snakemake.config["corpus"].get("url", Corpus.url)).download(archives)
     unpack_archives(archives, dataset)

@@ -1,4 +1,4 @@
-"""Say in words what the next run would do, and why."""
+"""Describe what the next run would do, and why."""
 
 import json
 import os

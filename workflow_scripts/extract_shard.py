@@ -1,4 +1,4 @@
-"""Compute one feature set of a part of the clips."""
+"""Compute one feature set for a part of the clips."""
 
 from pathlib import Path
 

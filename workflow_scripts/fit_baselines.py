@@ -1,4 +1,4 @@
-"""Predict the tested clips by what every model must be compared with."""
+"""Predict the test clips by all baselines."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Decode every audio file of the corpus and note what it is."""
+"""Decode every audio file of the corpus, and record its properties."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def main() -> None:
     )
     files.to_csv(output.files, index=False)
     Path(output.listing).write_text(f"{snakemake.params.listing}\n", encoding="utf-8")
-    files = read_files(output.files)  # as those find it who verify it
+    files = read_files(output.files)  # read again, as by the rules that verify the digest
     Path(output.digest).write_text(f"{digest_findings(files)}\n", encoding="utf-8")
     Path(output.audio).write_text(f"{digest_audio(files)}\n", encoding="utf-8")
 

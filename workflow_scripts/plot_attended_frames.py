@@ -1,4 +1,4 @@
-"""Draw the truth over time with the frames marked that received most attention."""
+"""Draw the truth over time, with the frames marked that received most attention."""
 
 from emotrace.reruns.records import record_job
 from emotrace.runtime.jobs import run_job

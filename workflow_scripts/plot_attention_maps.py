@@ -1,4 +1,4 @@
-"""Draw which frames each predicted frame attended to."""
+"""Draw the frames to which each predicted frame attended."""
 
 from emotrace.reruns.records import record_job
 from emotrace.runtime.jobs import run_job

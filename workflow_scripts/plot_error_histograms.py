@@ -1,4 +1,4 @@
-"""Draw how the clips' errors are distributed, chosen model beside baseline."""
+"""Draw the distribution of the errors over clips, with the chosen model beside the baseline."""
 
 from emotrace.reruns.records import record_job
 from emotrace.runtime.jobs import run_job

@@ -1,1 +1,1 @@
-"""The one way in which an audio file becomes samples, and the grid of frames laid over them."""
+"""Decode audio files to samples, and define the grid of frames."""

@@ -1,4 +1,4 @@
-"""The one way in which a file becomes samples."""
+"""Decode audio files to samples."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     import av
 
 LIBRARIES = ("av", "soxr")
-"""Whose versions decide the samples: av brings FFmpeg along."""
+"""Libraries whose versions determine the samples; av includes FFmpeg."""
 
 SAMPLE_RATE = 44_100
-"""Hz; every feature is computed from audio at this rate, as in the paper."""
+"""Sample rate in Hz of the audio from which all features are computed, as in the paper."""
 
 FORMATS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,mpc,mpc8,ogg,tta,w64,wav,wv"
-"""FFmpeg's names of the formats that are read. Playlists, which name other files and
-addresses to be opened, are not among them, nor is what takes any bytes for audio."""
+"""FFmpeg's names of the supported formats. They do not include playlists, which name other files
+and addresses to open, or formats that accept any bytes as audio."""
 
 MISREAD = ("g726", "g726le")
-"""Codecs from which FFmpeg makes other samples than libsndfile, which wrote them."""
+"""Codecs that FFmpeg decodes to other samples than libsndfile, which wrote the files."""
 
 
 class Decoded(NamedTuple):
-    """What was found in an audio file.
+    """Content of an audio file.
 
     Parameters
     ----------
     samples : numpy.ndarray, shape (samples, channels), float32
-        In [-1, 1] for integer formats.
+        Samples; in [-1, 1] for integer formats.
     sample_rate : int
-        In Hz.
+        Sample rate in Hz.
     announced_s : float
-        Length according to the header, in seconds, which may count an encoder's
-        delay in; 0 if no header says it.
+        Duration according to the header, in seconds; it may include an encoder's delay. 0 if
+        no header states it.
     lost_s : float
-        Seconds in the middle that the time stamps count and no samples fill.
+        Seconds in the middle that the time stamps count but that have no samples.
     broken_s : float or None
-        Second at which something between the samples could not be decoded.
+        Second at which data between the samples could not be decoded; None if there is none.
     """
 
     samples: np.ndarray
@@ -56,21 +56,21 @@ class Decoded(NamedTuple):
 
 
 def decode_audio(content: bytes, path: str | Path) -> Decoded:
-    """Decode a file's content as it is, whatever its extension says.
+    """Decode the content of a file according to its bytes, whatever its extension.
 
     Streams are read to their end, whatever their headers say.
 
     Parameters
     ----------
     content : bytes
-        WAV, FLAC, Ogg, MP3, M4A, WMA or another of `FORMATS`.
+        Content of a WAV, FLAC, Ogg, MP3, M4A or WMA file, or another of `FORMATS`.
     path : str or Path
-        Where it was read from.
+        Path of the file, for error messages.
 
     Raises
     ------
     EmotraceError
-        If it cannot be decoded.
+        If the content cannot be decoded.
     """
     import av
 
@@ -89,7 +89,7 @@ def decode_audio(content: bytes, path: str | Path) -> Decoded:
 
 
 def mix_channels(samples: np.ndarray) -> np.ndarray:
-    """Average channels: (samples, channels) become the (samples,) that features hear."""
+    """Average channels: (samples, channels) become (samples,), the input of all features."""
     return samples.mean(axis=1, dtype=np.float32)
 
 
@@ -99,8 +99,8 @@ def read_file(path: str | Path) -> bytes:
     Raises
     ------
     OSError
-        If there is none, or it is a pipe or a device, which would be waited for
-        without end.
+        If there is no such file, or it is a pipe or a device, from which reading might never
+        end.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -111,20 +111,21 @@ def read_file(path: str | Path) -> bytes:
 def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
     """Read a file as mono samples at 44.1 kHz.
 
-    Channels are averaged; other rates are resampled with soxr's high quality, as
-    ``librosa.resample`` does. Samples may lie beyond [-1, 1]: those of loud MP3 files
-    do, and resampling overshoots.
+    Channels are averaged; other rates are resampled with soxr's high quality, as in
+    ``librosa.resample``. Samples can lie beyond [-1, 1], as in loud MP3 files, and because
+    resampling overshoots.
 
     Parameters
     ----------
     path : str or Path
-        Any file that `decode_audio` can decode.
+        Path of any file that `decode_audio` can decode.
     sha256 : str, optional
-        Of the bytes that the file must have.
+        Expected SHA-256 of the bytes of the file.
 
     Returns
     -------
     numpy.ndarray, shape (samples,), float32
+        Mono samples.
 
     Raises
     ------
@@ -155,7 +156,7 @@ def read_audio(path: str | Path, *, sha256: str | None = None) -> np.ndarray:
 
 
 class _Unmeasured(io.BytesIO):
-    """Bytes that do not say how many they are."""
+    """A stream of bytes that does not reveal its size."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return super().seek(offset, whence) if whence in (os.SEEK_SET, os.SEEK_CUR) else 0
@@ -165,7 +166,7 @@ def _open(file: io.BytesIO, **options: str) -> av.container.InputContainer:
     import av
 
     options = {"format_whitelist": FORMATS, **options}
-    # Tags in an unknown encoding are no reason to refuse the music.
+    # Do not refuse the music because of tags in an unknown encoding.
     return av.open(file, options=options, metadata_errors="ignore")
 
 
@@ -175,19 +176,19 @@ def _find_audio(container: av.container.InputContainer) -> av.AudioStream:
         raise ValueError("no audio in it that can be decoded")
     if stream.codec_context.name in MISREAD:
         raise ValueError("speech coded as G.721, G.723 or G.726 cannot be read reliably")
-    stream.codec_context.thread_count = 1  # clips, not frames, are decoded side by side
+    stream.codec_context.thread_count = 1  # parallel work is over clips, not over frames
     if stream.codec_context.name == "flac":
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
     return stream
 
 
 def _read_length(content: bytes, stream: av.AudioStream) -> float:
-    """Read the seconds that a header announces; 0 where FFmpeg would guess from the bit rate."""
+    """Read the duration that a header states, in seconds; 0 if FFmpeg would guess it."""
     import av
 
     container = stream.container
     if container.format.name == "mp3":
-        # FFmpeg does not say whether it guesses, but of an unknown size it guesses 0.
+        # FFmpeg does not say whether it guesses, but if the size is unknown, its guess is 0.
         with _open(_Unmeasured(content), analyzeduration="1") as again:
             return _convert_duration(again.streams.best("audio"))
     if container.format.name == "aac" or stream.codec_context.codec.canonical_name == "mp3":
@@ -202,7 +203,7 @@ def _convert_duration(stream: av.AudioStream) -> float:
 
 
 def _decode_stream(stream: av.AudioStream) -> tuple[list[av.AudioFrame], int | None]:
-    """Decode all that can be decoded, and find the frame before which something cannot."""
+    """Decode everything that can be decoded, and find the frame before which a part is broken."""
     import av
 
     frames: list[av.AudioFrame] = []
@@ -216,12 +217,12 @@ def _decode_stream(stream: av.AudioStream) -> tuple[list[av.AudioFrame], int | N
     except av.error.InvalidDataError:
         if not frames:
             raise
-    # What comes after all samples are tags that FFmpeg does not know.
+    # Broken data after all samples are tags that FFmpeg does not know.
     return frames, next((frame for frame in failures if frame < len(frames)), None)
 
 
 def _join(frames: list[av.AudioFrame]) -> tuple[np.ndarray, int]:
-    """Put frames together as samples, (samples, channels), float32, and say their rate."""
+    """Concatenate frames to samples, (samples, channels), float32, and return their rate."""
     kinds = {(frame.sample_rate, frame.layout.nb_channels, frame.format.name) for frame in frames}
     if not kinds:
         raise ValueError("no audio in it that can be decoded")
@@ -238,13 +239,13 @@ def _join(frames: list[av.AudioFrame]) -> tuple[np.ndarray, int]:
 
 
 def _measure_gaps(frames: list[av.AudioFrame]) -> float:
-    """Measure how far, in seconds, the time stamps run ahead of the samples."""
+    """Return by how many seconds the time stamps are ahead of the samples."""
     stamped = [frame for frame in frames if frame.time is not None]
     if not stamped:
         return 0.0
     durations = np.array([frame.samples / frame.sample_rate for frame in stamped])
     ahead = np.array([frame.time for frame in stamped]) - (np.cumsum(durations) - durations)
-    # Where files were joined, the time stamps may begin again, so that samples run ahead.
+    # In concatenated files, the time stamps may start again, so that the samples are ahead.
     return float((ahead - np.minimum.accumulate(ahead)).max())
 
 

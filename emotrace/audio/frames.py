@@ -1,4 +1,4 @@
-"""The grid of frames on which features, annotations and predictions meet."""
+"""Define the grid of frames on which features, annotations and predictions are aligned."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 TOLERANCE = 1e-6
-"""Of a hop; absorbs the rounding of times written as decimal fractions."""
+"""Tolerance as a fraction of a hop, for the rounding of times in decimal notation."""
 
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """Frames begin at whole multiples of the hop on the annotation's time line.
+    """Grid of frames that begin at integer multiples of the hop on the annotations' time line.
 
     Parameters
     ----------
     window_s : float
-        Seconds of audio that a frame describes, from its time on.
+        Seconds of audio that a frame describes, starting at its time.
     hop_s : float
         Seconds between the beginnings of two frames.
 
@@ -38,14 +38,14 @@ class FrameGrid:
     hop_s: float
 
     def first_frame(self, offset_s: float) -> int:
-        """Return the number of the first frame that does not begin before the audio does."""
+        """Return the number of the first frame that does not begin before the audio."""
         return math.ceil(offset_s / self.hop_s - TOLERANCE)
 
     def count_frames(self, offset_s: float, duration_s: float) -> int:
         """Count the frames that the audio covers.
 
-        A frame is covered when at least half of its window is: the last label
-        of a 45 s clip, at 45.0 s, begins where the audio ends and is not.
+        A frame is covered if the audio covers at least half of its window. The last label of a
+        45 s clip, at 45.0 s, is not covered, since it begins where the audio ends.
         """
         start_s = self.first_frame(offset_s) * self.hop_s - offset_s
         covered = (duration_s - start_s - self.window_s / 2) / self.hop_s
@@ -54,7 +54,7 @@ class FrameGrid:
     def is_covered(
         self, times_s: ArrayLike, offset_s: float, duration_s: float
     ) -> NDArray[np.bool_]:
-        """Say for each time whether the audio covers the frame that begins there."""
+        """Return for each time whether the audio covers the frame that begins there."""
         frames = number_frames(times_s, self.hop_s)
         first = self.first_frame(offset_s)
         return (frames >= first) & (frames < first + self.count_frames(offset_s, duration_s))
@@ -62,19 +62,19 @@ class FrameGrid:
     def find_span(
         self, times_s: NDArray[np.float64], offset_s: float, duration_s: float
     ) -> tuple[float, float]:
-        """Return where the first of the covered frames begins, and where the last one ends."""
+        """Return the beginning of the first covered frame and the end of the last one."""
         covered = times_s[self.is_covered(times_s, offset_s, duration_s)]
         return float(covered[0]), float(covered[-1] + self.hop_s)
 
     def frame_time(self, frame: int) -> float:
-        """Time in seconds at which a frame begins, rounded to a microsecond."""
+        """Return the time at which a frame begins, in seconds rounded to a microsecond."""
         return round(frame * self.hop_s, 6)
 
 
 def number_frames(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
     """Return the number of the frame that begins at each time.
 
-    Times of one frame may differ a little, since some are written as 30.000001: compare
+    Times of one frame may differ slightly, since some are written as 30.000001. Always compare
     frames by their numbers, never by their times.
 
     Parameters
@@ -87,6 +87,6 @@ def number_frames(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
     Returns
     -------
     ndarray
-        Whole numbers; as floats, because a time in a file may be any number.
+        Integers, stored as floats because a time in a file may be any number.
     """
     return np.round(np.asarray(times_s, dtype=float) / hop_s)

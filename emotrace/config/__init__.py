@@ -1,1 +1,1 @@
-"""The config: its schema, what is planned from it, and the files generated from it."""
+"""The config: its schema, the plan that is made from it, and the files generated from it."""

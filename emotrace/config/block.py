@@ -1,4 +1,4 @@
-"""What every block of the config is made of."""
+"""Base class of, and functions for, the blocks of the config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emotrace.config.suggestions import shorten, suggest
 from emotrace.runtime.paths import expand_path
 
 Below = Sequence[str | int]
-"""The keys that lead from a block to a mistake in it."""
+"""Keys that lead from a block to a mistake within it."""
 
 
 def _check_path(path: str) -> str:
@@ -38,20 +38,20 @@ class Settings(BaseModel):
 
 
 def refuse_markup(text: str) -> str:
-    """Return a text that the report may show; raise ValueError for any other."""
+    """Return the text if the report may show it; otherwise raise ValueError."""
     found = [
         character
         for character in text
         if character in "<>" or unicodedata.category(character) in ("Cc", "Cs")
     ]
     if found:
-        # Snakemake's report holds settings in a script, which </script> would end.
+        # Snakemake's report holds settings in a script element, which </script> would end.
         raise ValueError(f"a text that the report shows cannot hold {found[0]!r}")
     return text
 
 
 def derive_block(name: str, settings: type[Any]) -> type[Settings]:
-    """Make a block of the config from plain settings, which jobs without pydantic use."""
+    """Make a block of the config from plain settings, which also serve jobs without pydantic."""
     types = get_type_hints(settings)
     return create_model(
         name,
@@ -65,11 +65,11 @@ def derive_block(name: str, settings: type[Any]) -> type[Settings]:
 
 
 def refuse_name(below: Below, name: str, valid: Iterable[str], kind: str) -> NoReturn:
-    """Refuse a name that does not exist, and suggest the nearest one."""
+    """Raise an error about a name that does not exist, and suggest the nearest valid one."""
     raise make_error(below, f"{shorten(name)} is no {kind}; {suggest(name, valid)}")
 
 
 def make_error(below: Below, message: str) -> PydanticCustomError:
-    """Make an error of our own about the key below a block."""
-    # The message goes in as a value, because pydantic reads braces in a template.
+    """Return an error with our own message about a key below a block."""
+    # Pass the message as a value, because pydantic would interpret braces in a template.
     return PydanticCustomError("unknown", "{message}", {"message": message, "below": list(below)})

@@ -1,4 +1,4 @@
-"""The blocks of the corpora: what can be set about each."""
+"""Blocks of the config for the corpora."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CorpusSettings(Settings):
         return refuse_markup(value) if isinstance(value, str) else value
 
     def load(self) -> BaseCorpus:
-        """Make the corpus; the other settings are those of its class, see `load_corpus`."""
+        """Return the corpus; the other settings are those of its class, see `load_corpus`."""
         return load_corpus(self.model_dump(exclude=set(CorpusSettings.model_fields)))
 
 
@@ -115,6 +115,6 @@ class ManifestCorpus(CorpusSettings):
 CORPORA: dict[str, type[CorpusSettings]] = {
     block.model_fields["name"].default: block for block in CorpusSettings.__subclasses__()
 }
-"""The block of each corpus, by its name; a block written above is here too."""
+"""Block of each corpus by name; each class above is included."""
 
 AnyCorpus = Annotated[reduce(or_, CORPORA.values()), Field(discriminator="name")]

@@ -1,6 +1,6 @@
 """Generate ``config.yaml`` and ``config.schema.json`` from the models of `emotrace.config.schema`.
 
-Run ``python -m emotrace.config.generated_files`` after a change there.
+Run ``python -m emotrace.config.generated_files`` after you change these models.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ own and run `snakemake --configfile FILE ...`, as in experiments/, or use --conf
 
 
 def render_yaml() -> str:
-    """Return the default config as YAML, each key below a comment that explains it."""
+    """Return the default config as YAML, with a comment above each key that explains it."""
     lines = [*_comment(HEADER), ""]
     for name, field in Config.model_fields.items():
         default = field.default
@@ -63,7 +63,7 @@ def _render_block(block: BaseModel) -> Iterator[str]:
 
 
 def _render_corpus() -> Iterator[str]:
-    """Set only what every corpus has, because an overlay adds to these keys."""
+    """Set only the keys that every corpus has, because the user's config adds to them."""
     yield from _comment(f"One of {', '.join(CORPORA)}.", indent=2)
     yield f"  name: {DemoCorpus().name}"
     for name, field in CorpusSettings.model_fields.items():

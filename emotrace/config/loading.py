@@ -1,4 +1,4 @@
-"""Reading a config: what is wrong with it, in words, or all of it."""
+"""Read a config, and describe in words everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ from emotrace.runtime.errors import EmotraceError
 from emotrace.runtime.workers import check_scheduler
 
 MOST_MISTAKES = 20
-"""Lines of a message about a config; more are only counted."""
+"""Largest number of mistakes that a message lists; further ones are only counted."""
 
 
 def load_config(raw: Mapping[str, Any]) -> Config:
-    """Check a config and fill in what it leaves to the defaults.
+    """Check a config and fill in the defaults.
 
     Parameters
     ----------
     raw : mapping
-        As read from YAML.
+        Content of the config, as read from YAML.
 
     Returns
     -------
     Config
+        Config with all settings.
 
     Raises
     ------
     EmotraceError
-        Naming every key that is wrong, its value and the nearest valid one.
+        If a key is wrong. The error names every such key, its value and the nearest valid one.
 
     Examples
     --------
@@ -66,17 +67,17 @@ def load_config(raw: Mapping[str, Any]) -> Config:
 
 
 def check_blocks(overlay: Mapping[str, Any]) -> None:
-    """Refuse ``{}`` where the config has no block, because Snakemake would keep the default.
+    """Check that no block of the config is set to ``{}``, since Snakemake would keep the default.
 
     Parameters
     ----------
     overlay : mapping
-        What ``--configfile`` and ``--config`` say, before ``config.yaml`` is read.
+        Values from ``--configfile`` and ``--config``, before ``config.yaml`` is read.
 
     Raises
     ------
     EmotraceError
-        Naming the keys.
+        If there are such blocks; the error names their keys.
     """
     keys = list(_find_empty_blocks(overlay, Config().model_dump()))
     if keys:
@@ -112,7 +113,7 @@ BLOCKS: dict[str, type[Settings]] = {
     "evaluation": EvaluationSettings,
     "figures": FigureSettings,
 }
-"""The block behind each key, and behind each kind of corpus."""
+"""Block of each key, and of each kind of corpus."""
 
 
 WORDS = {
@@ -121,7 +122,7 @@ WORDS = {
     "model_attributes_type": "expected a block of keys",
     "model_type": "expected a block of keys",
 }
-"""What some of pydantic's errors mean, by their types."""
+"""Explanations of some of pydantic's errors, by type."""
 
 
 def _describe(detail: Mapping[str, Any]) -> str:

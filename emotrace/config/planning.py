@@ -1,4 +1,7 @@
-"""What the workflow asks before it begins, and how it says what failed; imports nothing heavy."""
+"""Check and plan a run before it begins, and shorten Snakemake's messages about failures.
+
+This module imports no large libraries.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,17 @@ UNQUOTED = re.compile(r"""[ \t\n'"`\\$&;|<>()]""")
 
 
 def check_paths(repository: str) -> None:
-    """Refuse paths with which Snakemake can start no job, or ends in a traceback.
+    """Check for paths with which Snakemake cannot start a job, or ends in a traceback.
 
     Parameters
     ----------
     repository : str
-        The folder of the Snakefile.
+        Folder of the Snakefile.
 
     Raises
     ------
     EmotraceError
-        Naming the path, and the character that is in the way.
+        If there is such a path. The error names it and the character that causes the problem.
     """
     if found := UNQUOTED.search(sys.executable):
         raise EmotraceError(
@@ -59,14 +62,14 @@ def check_paths(repository: str) -> None:
 
 
 def check_drawn_clips(settings: Config) -> None:
-    """Refuse a clip to draw that the corpus does not have, where that can be known yet.
+    """Check that the corpus has all clips to draw, if its clips are already known.
 
     Raises
     ------
     EmotraceError
-        Naming every such clip and the nearest id.
+        If it lacks some. The error names each of them and the nearest existing id.
     """
-    # Read even if no clip is to be drawn: a mistake in the list is best told at once.
+    # Read the labels even if no clip is to be drawn, to report mistakes in the list early.
     labels = settings.corpus.load().list_labels()
     if labels is None:
         return
@@ -85,7 +88,7 @@ def check_drawn_clips(settings: Config) -> None:
 
 
 def _suggest_clip(clip_id: str, known: Iterable[str]) -> str:
-    """Suggest the id that YAML may have taken for a number, or else the nearest one."""
+    """Suggest the id that YAML may have read as a number, or else the nearest id."""
     for other in known:
         if _read_yaml(other) == clip_id:
             return (
@@ -95,7 +98,7 @@ def _suggest_clip(clip_id: str, known: Iterable[str]) -> str:
 
 
 def _read_yaml(text: str) -> str | None:
-    """Return how an id without quotation marks reads if YAML takes it for a number."""
+    """Return the value of an unquoted id if YAML reads it as a number, otherwise None."""
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
@@ -104,7 +107,7 @@ def _read_yaml(text: str) -> str | None:
 
 
 def name_user() -> None:
-    """Give a user without a name one, as in many containers, for Snakemake asks for it."""
+    """Set a user name if there is none, as in many containers, because Snakemake needs one."""
     try:
         getpass.getuser()
     except (KeyError, OSError):
@@ -112,10 +115,9 @@ def name_user() -> None:
 
 
 def check_protocol(settings: Config) -> None:
-    """Refuse a protocol by which the corpus cannot be divided, where that can be known yet.
+    """Check that the protocol can divide the corpus, as far as its clips are already known.
 
-    What is learnt of the clips later, that some are broken or have the same audio, is
-    asked again when the corpus is built.
+    The check is repeated when the corpus is built, when broken clips and equal audio are known.
 
     Raises
     ------
@@ -135,16 +137,16 @@ def check_protocol(settings: Config) -> None:
 
 
 def plan_run(settings: Config) -> dict[str, Any]:
-    """Gather what the results of an experiment are to be made with.
+    """Collect everything that determines the results of an experiment.
 
-    Recipes are dictionaries here, because Snakemake compares no other objects.
+    Recipes are dictionaries here, because Snakemake cannot compare other objects.
 
     Returns
     -------
     dict
-        ``corpus``; ``inspection``, the recipe by which audio is inspected; ``features``,
-        that of each feature set; ``runs``, for each feature set that of each model;
-        ``protocol``; ``seeds``.
+        ``corpus``; ``inspection``, the recipe for inspecting audio; ``features``, the recipe of
+        each feature set; ``runs``, the recipe of each model for each feature set; ``protocol``;
+        ``seeds``.
     """
     runs: dict[str, dict[str, dict[str, Any]]] = {}
     for feature_set, model in settings.list_runs():
@@ -168,15 +170,15 @@ def plan_run(settings: Config) -> dict[str, Any]:
 
 
 def list_options(planning: Any, deployment: Any, resources: Any) -> list[str]:
-    """List the options that decide, besides the config, what Snakemake would run.
+    """List the options that, together with the config, determine what Snakemake would run.
 
     Parameters
     ----------
     planning, deployment, resources
-        Snakemake's settings of the workflow, which hold those of the profiles too.
+        Snakemake's settings of the workflow, which include those of the profiles.
     """
     options = [
-        # A profile could keep a dry run quiet.
+        # A profile could make a dry run quiet.
         *("--profile", "none", "--workflow-profile", "none"),
         *("--max-checksum-file-size", str(planning.max_checksum_file_size)),
         *("--rerun-triggers", *map(str, planning.rerun_triggers)),
@@ -189,32 +191,33 @@ def list_options(planning: Any, deployment: Any, resources: Any) -> list[str]:
 
 
 def shorten_failure(record: logging.LogRecord) -> bool:
-    """Leave out of what Snakemake says of a failure what the user has been told in better words.
+    """Remove from Snakemake's messages about failures what the user has already been told better.
 
-    A job says what went wrong before it ends; see `emotrace.runtime.jobs.run_job`. What is left
-    names the rule and the log. Of what is refused while planning, our own words are left.
+    A job reports what went wrong before it ends; see `emotrace.runtime.jobs.run_job`. The rest of
+    the message names the rule and the log. If planning raised one of our own errors, only its
+    message is kept.
 
     Parameters
     ----------
     record : logging.LogRecord
-        Of Snakemake's logger.
+        Record of Snakemake's logger, which is changed in place.
 
     Returns
     -------
     bool
-        Whether the record is to be logged at all.
+        Whether to log the record at all.
     """
     event = getattr(record, "event", None)
     if event == "job_error":
         record.input = record.output = []
         if record.rule_msg is None:
-            # Else the line "message: None".
+            # Avoid the line "message: None".
             record.msg = ""
     if event == "error":
         text = record.getMessage()
         if "\nhint: " in text:
-            # Ours, which needs no line of the Snakefile.
+            # Our own errors do not need a line of the Snakefile.
             record.msg, record.args = _PLACES.sub("", text), ()
-        # It names a temporary copy of the script. A signal that ended a job is still told.
+        # This line names a temporary copy of the script. Jobs ended by a signal are still reported.
         return "returned non-zero exit status 1." not in text
     return True

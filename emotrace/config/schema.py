@@ -1,4 +1,4 @@
-"""What can be configured: one field, one description.
+"""Schema of the config, with one description per field.
 
 ``config.yaml`` and ``config.schema.json`` are generated from these models by
 ``python -m emotrace.config.generated_files``. The blocks of corpora are in
@@ -36,10 +36,10 @@ from emotrace.splits.protocol import Protocol
 from emotrace.training import settings as training
 
 MOST_ITEMS = 1000
-"""Entries of a list."""
+"""Largest number of items in a list."""
 
 CLUSTERS = ("local", "slurm")
-"""Where clips can be computed besides a Dask scheduler's address."""
+"""Clusters on which clips can be computed, besides the address of a Dask scheduler."""
 
 
 def _check_cluster(cluster: str) -> str:
@@ -181,7 +181,7 @@ class Config(Settings):
     protocol: ProtocolSettings = Field(
         ProtocolSettings(), description="Which clips are trained on and which are tested."
     )
-    # Tables keep a seed in 32 bits.
+    # Tables store seeds in 32 bits.
     seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = Field(
         [1, 2],
         min_length=1,
@@ -247,7 +247,7 @@ class Config(Settings):
         return self
 
     def list_runs(self) -> list[tuple[str, str]]:
-        """Return every (feature set, model) that is trained, in the order of the config."""
+        """Return every (feature set, model) to train, in the order of the config."""
         pairs = (
             (feature_set, model)
             for block in self.runs
@@ -257,12 +257,12 @@ class Config(Settings):
         return list(dict.fromkeys(pairs))
 
     def frames_of(self, feature_set: str) -> dict[str, float]:
-        """Return ``window_s`` and ``hop_s`` of a feature set, overrides applied."""
+        """Return ``window_s`` and ``hop_s`` of a feature set, with overrides applied."""
         override = self.features.overrides.get(feature_set, self.features)
         return {"window_s": override.window_s, "hop_s": self.features.hop_s}
 
     def training_of(self, model: str) -> dict[str, Any]:
-        """Return the training settings of a model, overrides applied."""
+        """Return the training settings of a model, with overrides applied."""
         family, _ = parse_model_name(model)
         merged = self.training.model_dump(mode="json")
         for name in (family, model):

@@ -1,4 +1,4 @@
-"""What was meant where a name is misspelt."""
+"""Suggest valid names for misspelt ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from emotrace.models.families import list_families, parse_model_name, read_family
 
 MOST_LETTERS = 150
-"""Of a value that a message repeats."""
+"""Largest number of characters of a value in a message."""
 
 
 def suggest(name: str, valid: Iterable[str]) -> str:
-    """Say which valid name is nearest, or which ones there are."""
+    """Return a sentence with the nearest valid name, or with all valid names."""
     valid = [str(option) for option in valid]
     nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     if nearest:
@@ -25,7 +25,7 @@ def suggest(name: str, valid: Iterable[str]) -> str:
 
 
 def explain_model(name: str) -> str:
-    """Say why a name is no model, and which model may be meant."""
+    """Explain why a name is not a valid model, and suggest a model."""
     family, *numbers = name.split("_")
     reason = ""
     if numbers and family in list_families():
@@ -37,13 +37,13 @@ def explain_model(name: str) -> str:
 
 
 def shorten(value: Any) -> str:
-    """Write a value as in Python, but no more of it than a message can hold."""
+    """Format a value as in Python, shortened to fit in a message."""
     text = _Shortener().repr(value)
     return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 3]}..."
 
 
 class _Shortener(reprlib.Repr):
-    """Looks at few items and not deep, for YAML's aliases can nest a billion in a few lines."""
+    """Shorten values without visiting many items: YAML's aliases can nest a billion of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class _Shortener(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = MOST_LETTERS
 
     def repr_int(self, value: int, level: int) -> str:
-        """Write a number, unless Python refuses because it has too many digits."""
+        """Format a number, even if Python refuses because it has too many digits."""
         try:
             return super().repr_int(value, level)
         except ValueError:
@@ -59,7 +59,7 @@ class _Shortener(reprlib.Repr):
 
 
 def _list_models_like(numbers: Sequence[str]) -> list[str]:
-    """Give the sizes of a misspelt name, or usual ones, to every family."""
+    """List models of every family with the sizes of a misspelt name, or with usual sizes."""
     sizes = [int(number[:9]) for number in numbers if re.fullmatch("[0-9]+", number)]
     models = []
     for family in list_families():

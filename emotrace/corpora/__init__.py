@@ -1,11 +1,11 @@
-"""Corpora: each becomes the same two tables, clips and annotations.
+"""Music corpora; each one provides the same two tables, clips and annotations.
 
 To add a corpus, write two things:
 
-- ``emotrace/corpora/NAME.py`` with a class ``Corpus``, which answers the questions of
+- ``emotrace/corpora/NAME.py`` with a class ``Corpus`` that implements
   `emotrace.corpora.corpus.BaseCorpus`;
-- its block of the config, a subclass of ``CorpusSettings`` in `emotrace.config.corpora`, whose
-  ``name`` is NAME and whose other fields are those of the class.
+- a subclass of ``CorpusSettings`` in `emotrace.config.corpora`: the block of the corpus in the
+  config. Its ``name`` is NAME, and its other fields are those of the class ``Corpus``.
 
-Nothing else lists the corpora. Then run ``python -m emotrace.config.generated_files``.
+There is no other list of corpora. Then run ``python -m emotrace.config.generated_files``.
 """

@@ -1,4 +1,4 @@
-"""Broken clips found in one pass, before anything is computed from them."""
+"""Find all broken clips in one pass, before anything is computed from them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from emotrace.corpora.corpus import BaseCorpus
 
 MIN_FRAMES = 2
-"""Annotated frames that a clip must have: one is no trace."""
+"""Smallest number of annotated frames per clip, since one frame is not a trace."""
 
 LARGEST_DEVIATION = 2**0.5
-"""Of two annotators who choose the two ends of a scale from -1 to 1; more of them deviate less."""
+"""Deviation of two annotators at the two ends of the scale from -1 to 1; it is the largest
+possible, since more annotators deviate less."""
 
 MOST = 0.5
-"""Share of the clips from which on a common fault is one of the config, not of the clips."""
+"""Share of the clips from which on a shared fault is attributed to the config."""
 
 
 def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -> pd.DataFrame:
@@ -34,8 +35,8 @@ def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGri
     Parameters
     ----------
     clips : pandas.DataFrame
-        With ``clip_id``, ``path``, ``offset_s``, and what its file turned out to be:
-        ``problem`` and ``duration_s``, see `emotrace.corpora.inspection.Inspection`.
+        With ``clip_id``, ``path``, ``offset_s``, and the results of the inspection of the file:
+        ``problem`` and ``duration_s``; see `emotrace.corpora.inspection.Inspection`.
     annotations : pandas.DataFrame
         With ``clip_id``, ``time_s``, ``arousal``, ``valence`` and, where they are known,
         ``arousal_std`` and ``valence_std``.
@@ -69,17 +70,17 @@ def find_problems(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGri
 
 
 def find_gaps(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -> dict[str, str]:
-    """Find the clips in which frames between the first and the last one are not annotated.
+    """Find the clips that lack annotations between their first and last annotated frame.
 
     Parameters
     ----------
     clips, annotations, grid
-        As for `find_problems`; of clips that can be used.
+        As for `find_problems`, but only with usable clips.
 
     Returns
     -------
     dict of str to str
-        For each such clip where its first gap is, such as "1.5 to 3 s".
+        For each such clip, the position of its first gap, such as "1.5 to 3 s".
     """
     times = {clip: group.to_numpy() for clip, group in annotations.groupby("clip_id")["time_s"]}
     gaps = {}
@@ -96,18 +97,20 @@ def find_gaps(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -
 def explain_misfit(
     clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid, corpus: BaseCorpus
 ) -> str | None:
-    """Say which setting would make most clips usable that are not, if there is one.
+    """Return a hint if changing one setting would make most unusable clips usable.
 
     Parameters
     ----------
     clips, annotations, grid
         As for `find_problems`.
     corpus : BaseCorpus
+        Corpus of the clips.
 
     Returns
     -------
     str or None
-        A hint that names the key of the config, or the column of the clips CSV.
+        Hint that names the key of the config or the column of the clips CSV; None if no
+        single setting helps.
     """
     hints = []
     is_beyond = (annotations[[*TARGETS]].abs() > 1).any(axis=1)
@@ -132,7 +135,7 @@ def explain_misfit(
 
 
 def describe_half_scale(annotations: pd.DataFrame, corpus: BaseCorpus) -> str | None:
-    """Say that all annotations lie in the upper half of the default scale, if they do."""
+    """Return a message if all annotations lie in the upper half of the default scale."""
     lowest = annotations[[*TARGETS]].min().min()
     if corpus.annotation_scale != (-1, 1) or lowest < 0:
         return None
@@ -143,12 +146,12 @@ def describe_half_scale(annotations: pd.DataFrame, corpus: BaseCorpus) -> str | 
 
 
 def check_annotations_vary(annotations: pd.DataFrame) -> None:
-    """Refuse a corpus of which a target never varies.
+    """Check that each target varies within the corpus.
 
     Raises
     ------
     EmotraceError
-        Naming the target.
+        If a target is constant; the error names the target.
     """
     for target in TARGETS:
         if annotations[target].nunique() == 1:
@@ -202,7 +205,7 @@ def _check_coverage(
 
 
 def _find_range(annotations: pd.DataFrame, scale: Iterable[float]) -> tuple[float, float]:
-    """Return the lowest and the highest annotation as its file gives it."""
+    """Return the lowest and highest annotation, in the units of the annotation file."""
     low, high = scale
     values = annotations[[*TARGETS]].to_numpy()
     values = values[np.isfinite(values)] * (high - low) / 2 + (low + high) / 2
@@ -210,9 +213,9 @@ def _find_range(annotations: pd.DataFrame, scale: Iterable[float]) -> tuple[floa
 
 
 def _find_outside(clips: pd.DataFrame, annotations: pd.DataFrame, grid: FrameGrid) -> pd.DataFrame:
-    """Find the clips whose audio is long enough, but lies where they are not annotated.
+    """Find the clips whose audio is long enough, but does not overlap their annotations.
 
-    Their annotations' first and last time stand in ``first_s`` and ``last_s``.
+    The columns ``first_s`` and ``last_s`` hold the first and last annotated time.
     """
     times = annotations.groupby("clip_id")["time_s"]
     clips = clips[(clips["problem"] == "") & clips["clip_id"].isin(times.groups)]

@@ -1,6 +1,6 @@
-"""What a corpus is: the questions that the workflow asks each one, and how it is found.
+"""Define the interface that each corpus implements, and load corpora.
 
-This module imports nothing heavy: the workflow asks while it plans.
+This module imports no large libraries, because the workflow uses it during planning.
 """
 
 from __future__ import annotations
@@ -21,25 +21,27 @@ if TYPE_CHECKING:
 
 
 class BaseCorpus(ABC):
-    """The base of each corpus: the class ``Corpus`` in the module ``emotrace.corpora.NAME``.
+    """Base class of all corpora: of the class ``Corpus`` in each ``emotrace.corpora.NAME``.
 
-    ``Corpus`` is a frozen dataclass. Its fields are the corpus's settings, named as in its block
-    of the config, with plain values: the environments of jobs have no pydantic.
+    ``Corpus`` is a frozen dataclass. Its fields are the settings of the corpus, named as in its
+    block of the config, with plain values, because pydantic is not installed in the environments
+    of jobs.
 
     Attributes
     ----------
     name : str
-        As in ``corpus.name`` of the config; the name of the module too.
+        Name of the corpus: the value of ``corpus.name`` in the config and the name of the module.
     licence, citation : str
-        Of the music and the annotations; empty where the user knows better.
+        Licence and citation of the music and the annotations; empty if only the user knows them.
     annotators : int or None
-        How many people annotated each clip, or None if that is not known.
+        Number of people who annotated each clip; None if unknown.
     annotation_scale : tuple of float or None
-        Lowest and highest value of the annotators' scale, where the user sets it.
+        Lowest and highest value of the annotators' scale; None if the user cannot set it.
     offset_setting : str
-        Where the user sets at which second each file begins, for hints; empty if nowhere.
+        Setting for the second at which each file begins, for hints; empty if there is none.
     digests : sequence of str
-        The digests of the files that the workflow makes; none if the corpus is the user's own.
+        Paths of the digests of the files that the workflow makes; empty if the corpus is the
+        user's own.
     """
 
     name: str
@@ -52,7 +54,7 @@ class BaseCorpus(ABC):
 
     @abstractmethod
     def list_sources(self) -> list[str]:
-        """List the files that describe the corpus, all but the audio.
+        """List the files that describe the corpus, without the audio files.
 
         Raises
         ------
@@ -67,38 +69,38 @@ class BaseCorpus(ABC):
         Returns
         -------
         list of tuple
-            In the order of `read`; nothing looks at the files themselves.
+            One tuple per clip, in the order of `read`. The audio files need not exist.
         """
 
     @abstractmethod
     def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Read the corpus as it describes itself, before anything looks at its audio.
+        """Read the tables of the corpus, before any audio file is inspected.
 
         Returns
         -------
         clips : pandas.DataFrame
-            ``clip_id``, ``path``, ``offset_s`` (seconds; where the audio's first sample lies on
-            the annotations' time line), ``split``, ``artist``, ``title``, ``genre``.
+            ``clip_id``, ``path``, ``offset_s`` (seconds; position of the first audio sample on the
+            time line of the annotations), ``split``, ``artist``, ``title``, ``genre``.
         annotations : pandas.DataFrame
             ``clip_id``, ``time_s``, ``arousal``, ``arousal_std``, ``valence``, ``valence_std``,
-            on a scale from -1 to 1; NaN where a value is not known.
+            on a scale from -1 to 1; NaN where a value is unknown.
         """
 
     def list_labels(self) -> list[tuple[str, str, str]] | None:
         """List ``clip_id``, ``artist`` and ``split`` of each clip, without importing pandas.
 
-        None if this is not known before the workflow has made the corpus.
+        The result is None if the labels are unknown until the workflow has made the corpus.
         """
         return None
 
     @property
     def table_settings(self) -> dict[str, Any]:
-        """The settings that decide the corpus's tables, as `load_corpus` takes them."""
+        """Settings that determine the tables of the corpus, as arguments for `load_corpus`."""
         return {"name": self.name, **vars(self)}
 
     @property
     def audio_settings(self) -> dict[str, Any]:
-        """The settings that decide which audio there is, as `load_corpus` takes them."""
+        """Settings that determine the list of audio files, as arguments for `load_corpus`."""
         return self.table_settings
 
     @property
@@ -107,11 +109,12 @@ class BaseCorpus(ABC):
         return bool(self.digests)
 
     def list_inputs(self) -> list[str]:
-        """List the files of `list_sources` that are inputs of a rule: those that a rule makes.
+        """List the files of `list_sources` that a rule makes, and that rules can have as inputs.
 
-        A user's own are none. `digest_sources` tells when they change, and Snakemake ends each
-        job whose input is dated later than its output, which happens to files of a server with
-        a wrong clock. It would also take braces in their paths for wildcards.
+        The user's own files are not inputs. `digest_sources` detects changes to them instead.
+        Snakemake stops each job whose input has a later date than its output, which happens with
+        files on a server whose clock is wrong. It would also mistake braces in their paths for
+        wildcards.
         """
         sources = self.list_sources()
         return sources if self.is_made_by_workflow else []
@@ -123,17 +126,17 @@ class BaseCorpus(ABC):
         return digest_files(*self.list_sources())
 
     def measure_own_sources(self) -> float:
-        """Return the size in MB of the files that describe the corpus and are no inputs."""
+        """Return the size in MB of the describing files that are not inputs of rules."""
         if self.is_made_by_workflow:
             return 0.0
         return sum(os.path.getsize(path) for path in self.list_sources()) / 1e6
 
 
 def load_corpus(settings: Mapping[str, Any]) -> BaseCorpus:
-    """Make the corpus that settings describe.
+    """Create the corpus that settings describe.
 
-    Code digests do not see this import: a rule whose script calls this names the corpus's file
-    beside the script.
+    Code digests do not find the module that this function imports. A rule whose script calls
+    it must therefore name the corpus's file as well as the script.
 
     Parameters
     ----------
@@ -151,16 +154,16 @@ def find_source(path: str, key: str, *, is_folder: bool = False) -> Path:
     Parameters
     ----------
     path : str
-        Below the working directory, absolute, or below ``~``.
+        Path that is absolute, relative to the working directory, or begins with ``~``.
     key : str
-        The config's key, such as "corpus.clips".
+        Key of the path in the config, such as "corpus.clips".
     is_folder : bool, default False
-        Whether it must be a folder; else it must be a regular file.
+        Whether the path must be a folder; otherwise it must be a regular file.
 
     Raises
     ------
     EmotraceError
-        If there is none, or it may not be read.
+        If there is no such file or folder, or you lack permission to read it.
     """
     source = Path(path).expanduser()
     try:
@@ -175,7 +178,7 @@ def find_source(path: str, key: str, *, is_folder: bool = False) -> Path:
             f"{key}: {source.absolute()} cannot be read ({error.strerror})",
             hint="check the path in the config",
         ) from None
-    # A pipe or a device would keep the run waiting for ever.
+    # Opening a pipe or a device would block the run forever.
     if not (stat.S_ISDIR(mode) if is_folder else stat.S_ISREG(mode)):
         raise EmotraceError(
             f"{key}: {source.absolute()} is not a {'folder' if is_folder else 'file'}",

@@ -1,4 +1,4 @@
-"""The built-in demo corpus: made from a seed in seconds, without download.
+"""The built-in demo corpus, which is synthesised from a seed in seconds, without a download.
 
 `emotrace.corpora.demo_music` makes the music and the annotations.
 """
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "resources/demo"
-"""Where the workflow puts the corpus."""
+"""Folder in which the workflow writes the corpus."""
 
 
 @dataclass(frozen=True)
 class Corpus(BaseCorpus):
-    """Music synthesised by emotrace itself.
+    """Corpus of music that emotrace synthesises.
 
     Parameters
     ----------
     n_clips : int
+        Number of clips.
     duration_s : float
-        Seconds per clip.
+        Duration of each clip in seconds.
     seed : int
-        Draws the music.
+        Seed of the random generator that draws the music.
     """
 
     n_clips: int
@@ -43,7 +44,7 @@ class Corpus(BaseCorpus):
 
     @property
     def tables(self) -> manifest.Corpus:
-        """The two CSV files that the workflow writes, as a corpus of their own."""
+        """The two CSV files that the workflow writes, as a manifest corpus."""
         return manifest.Corpus(f"{FOLDER}/clips.csv", f"{FOLDER}/annotations.csv")
 
     def list_sources(self) -> list[str]:
@@ -51,7 +52,7 @@ class Corpus(BaseCorpus):
         return [self.tables.clips, self.tables.annotations]
 
     def list_audio(self) -> list[tuple[str, str, float]]:
-        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, once the files are there."""
+        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, once the files exist."""
         return self.tables.list_audio()
 
     def list_labels(self) -> list[tuple[str, str, str]]:

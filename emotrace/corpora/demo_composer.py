@@ -1,7 +1,7 @@
-"""Compose the demo corpus: from the controls of a clip to its notes.
+"""Compose the clips of the demo corpus: turn controls into notes.
 
-A control is a curve in [-1, 1] at `CONTROL_RATE`; `emotrace.corpora.demo` draws them. This module
-turns tempo, mode, register, consonance and energy into harmony, bass, melody and drums;
+A control is a curve in [-1, 1] at `CONTROL_RATE`, drawn by `emotrace.corpora.demo_music`. This
+module turns tempo, mode, register, consonance and energy into harmony, bass, melody and drums.
 `emotrace.corpora.demo_synthesiser` turns the notes into sound.
 """
 
@@ -18,12 +18,12 @@ STEPS_PER_BEAT = 4
 
 @dataclass(frozen=True)
 class Genre:
-    """How a kind of music is played.
+    """How music of one genre is played.
 
-    Patterns are written in sixteenths: ``x`` strikes all voices, a digit one voice, ``-`` holds,
-    ``.`` rests. Their length is that of a bar. `calm` and `busy` are the accompaniment at low and
-    at high energy, likewise the two bass patterns. `drums` names a sound, its pattern, and the
-    energy from which it joins in.
+    Patterns are written in sixteenths: ``x`` plays all voices, a digit plays one voice, ``-``
+    holds, ``.`` rests. Each pattern fills one bar. `calm` and `busy` are the patterns of the
+    accompaniment at low and high energy, and likewise for the two bass patterns. Each item of
+    `drums` holds a sound, its pattern, and the energy above which it is played.
     """
 
     name: str
@@ -89,7 +89,7 @@ CHORDS = {  # numeral: (semitones of the root above the tonic, quality)
 }  # fmt: skip
 TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7), "diminished": (0, 3, 6)}
 
-# From dark to bright; the place of a row is what the control `mode` means.
+# From dark to bright; the control `mode` selects a row.
 MODES = (
     (-1.0, (0, 1, 3, 5, 7, 8, 11), ("i iv i v", "i bII iv i", "i viio iv v", "i iio v i")),
     (-0.4, (0, 2, 3, 5, 7, 8, 10), ("i bVI bIII bVII", "i iv bVI V", "i v bVI iv")),
@@ -100,11 +100,11 @@ MOTIFS = (
     "x---x-x-x---x-x-", "x-----x-x-------", "..x-x-x-x---....", "x-x-x---x-x-x---",
     "x-------..x-x-x-", "x--x--x-x-------", "....x-x-x-x-x---", "x---------x-x---",
 )  # fmt: skip
-CONTOUR = (2, 1, 1, 1, -1, -1, -1, -2)  # steps in the scale, shuffled; they end where they began
+CONTOUR = (2, 1, 1, 1, -1, -1, -1, -2)  # steps in the scale, to be shuffled; their sum is 0
 
 
 class Note(NamedTuple):
-    """One tone or stroke: MIDI pitch, seconds, and strength in [0, 1]. Drums have pitch 0."""
+    """One tone or drum stroke: MIDI pitch, seconds, strength in [0, 1]. Drums have pitch 0."""
 
     instrument: str
     start: float
@@ -115,7 +115,7 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Style:
-    """What the clips of an artist have in common."""
+    """Properties that all clips of an artist share."""
 
     genre: Genre
     accompaniment: str
@@ -124,7 +124,7 @@ class Style:
 
 
 def draw_style(genre: Genre, rng: np.random.Generator) -> Style:
-    """Choose an artist's instruments."""
+    """Choose the instruments of an artist."""
     return Style(
         genre,
         accompaniment=str(rng.choice(genre.accompaniment)),
@@ -136,32 +136,32 @@ def draw_style(genre: Genre, rng: np.random.Generator) -> Style:
 def compose(
     style: Style, controls: dict[str, np.ndarray], duration_s: float, rng: np.random.Generator
 ) -> tuple[list[Note], dict[str, np.ndarray]]:
-    """Write the notes of a clip.
+    """Compose the notes of a clip.
 
     Parameters
     ----------
     style : Style
         Instruments and patterns.
     controls : dict of str to numpy.ndarray
-        The six controls named in `emotrace.corpora.demo`, each of shape (frames,).
+        The six controls described in `emotrace.corpora.demo_music`, each of shape (frames,).
     duration_s : float
-        Seconds; no note begins later.
+        Duration in seconds; no note begins later.
     rng : numpy.random.Generator
-        Source of chance.
+        Random generator.
 
     Returns
     -------
     notes : list of Note
         All notes of all parts.
     controls : dict of str to numpy.ndarray
-        The controls as realised: `mode` now steps with the harmony that is played.
+        The controls as played: `mode` now changes in steps, together with the harmony.
     """
     time = np.arange(len(controls["tempo"])) / CONTROL_RATE
     beat_of_time = np.concatenate([[0], np.cumsum(beats_per_minute(controls["tempo"][:-1]))])
     beat_of_time /= 60 * CONTROL_RATE
     beats_per_bar = len(style.genre.calm) // STEPS_PER_BEAT
     n_bars = int(np.ceil(beat_of_time[-1] / beats_per_bar))
-    # One step per sixteenth and one more to end the last bar; beyond the clip time stands still.
+    # One step per sixteenth, and one more to end the last bar; time stops at the end of the clip.
     beats = np.arange(n_bars * beats_per_bar * STEPS_PER_BEAT + 1) / STEPS_PER_BEAT
     beats = np.where(np.arange(len(beats)) % 4 == 2, beats + style.genre.swing / 2, beats)
     step_times = np.interp(beats, beat_of_time, time).reshape(-1)
@@ -175,12 +175,12 @@ def compose(
 
 
 def beats_per_minute(tempo: np.ndarray) -> np.ndarray:
-    """Turn the control `tempo` into beats per minute, 58 to 158."""
+    """Convert the control `tempo` to beats per minute, 58 to 158."""
     return 96.0 * 2 ** (0.72 * tempo)
 
 
 class _Writer:
-    """Writes bar after bar, remembering the voicing, the melody and the progression."""
+    """Writes the notes bar by bar, and remembers the voicing, the melody and the progression."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Writer:
         self.notes: list[Note] = []
 
     def write_bar(self, bar: int) -> float:
-        """Write one bar and return the value of the mode it is in."""
+        """Write one bar and return the value of its mode."""
         begin = self.step_times[bar * self.steps_per_bar]
         now = {name: curve[int(begin * CONTROL_RATE)] for name, curve in self.controls.items()}
         energy = 0.5 * (now["tempo"] + now["loudness"])
@@ -226,7 +226,7 @@ class _Writer:
         return value
 
     def _choose_mode(self, mode: float, bar: int) -> bool:
-        """Change between minor and major where the control asks for it; tell whether it did."""
+        """Switch between minor and major if the control requires it; return whether it changed."""
         index = int(np.argmin([abs(mode - row[0]) for row in MODES]))
         changed = index != self.mode_index
         if changed or bar % 8 == 0:
@@ -237,7 +237,7 @@ class _Writer:
         return changed
 
     def _colour_chord(self, root: int, scale: tuple[int, ...], consonance: float) -> list[int]:
-        """Add a seventh where the genre has them, and a clashing note where consonance is low."""
+        """Add a seventh if the genre uses them, and a clashing note if consonance is low."""
         extra = []
         if self.style.genre.name in ("Jazz", "Ambient"):
             extra.append((self.tonic + root + (11 if (root + 11) % 12 in scale else 10)) % 12)
@@ -251,7 +251,7 @@ class _Writer:
             struck = voices if sign == "x" else (voices[int(sign) % len(voices)],)
             accent = 1.0 if step % 8 == 0 else 0.85
             for order, pitch in enumerate(struck):
-                # Voices of a chord are never struck at quite the same moment.
+                # In a chord, each voice starts slightly after the one before.
                 self._add(bar, step, length, instrument, pitch, strength * accent, 0.009 * order)
 
     def _write_melody(self, bar: int, classes: list[int], scale: tuple[int, ...],
@@ -259,7 +259,7 @@ class _Writer:
         motif, contour = self.motifs[1 if bar % 4 == 3 else 0]
         notes_of_scale = [p for p in range(48, 100) if (p - self.tonic) % 12 in scale]
         notes_of_chord = [p for p in notes_of_scale if p % 12 in classes]
-        # Half way back to the centre, so that the melody wanders but follows the register.
+        # Go half way back to the centre, so that the melody varies but follows the register.
         target = 0.5 * (self.melody_pitch + centre)
         place = _nearest(notes_of_scale, _nearest_value(notes_of_chord, target))
         for number, (step, length, _) in enumerate(read_pattern(motif[: self.steps_per_bar])):
@@ -295,7 +295,7 @@ class _Writer:
 
 
 def read_pattern(pattern: str) -> list[tuple[int, int, str]]:
-    """Read a pattern of sixteenths as (step, length in steps, sign) of each stroke."""
+    """Convert a pattern of sixteenths to (step, length in steps, sign) for each stroke."""
     strokes = []
     for step, sign in enumerate(pattern):
         if sign not in ".-":
@@ -305,21 +305,21 @@ def read_pattern(pattern: str) -> list[tuple[int, int, str]]:
 
 
 def lead_voices(classes: list[int], previous: tuple[int, ...], centre: float) -> tuple[int, ...]:
-    """Place pitch classes in close position, as near to the previous chord as the register lets.
+    """Place pitch classes in close position, as near to the previous chord as the centre allows.
 
     Parameters
     ----------
     classes : list of int
         Pitch classes of the chord, 0 to 11.
     previous : tuple of int
-        MIDI pitches of the chord before; empty for none.
+        MIDI pitches of the previous chord; empty if there is none.
     centre : float
         MIDI pitch around which the chord should lie.
 
     Returns
     -------
     tuple of int
-        MIDI pitches, rising.
+        MIDI pitches in ascending order.
     """
     lowest = int(centre) - 12
     candidates = []

@@ -1,28 +1,29 @@
-"""The music and the annotations of the demo corpus, made from a seed.
+"""Make the music and the annotations of the demo corpus from a seed.
 
 Each clip is composed (`emotrace.corpora.demo_composer`) and synthesised
-(`emotrace.corpora.demo_synthesiser`) from six controls that move over time, each in [-1, 1]. The
-emotion that a listener perceives is planted by this rule::
+(`emotrace.corpora.demo_synthesiser`) from six controls that vary over time, each in [-1, 1]. A
+fixed rule determines the emotion that a listener perceives::
 
     arousal = 0.20 tempo + 0.36 loudness + 0.24 brightness
     valence = 0.30 mode + 0.24 consonance + 0.14 register + 0.10 brightness
 
 - tempo: 58 to 158 beats per minute, 96 at 0.
-- loudness: gain, such that the level is about -35 to -13 dB re full scale.
-- brightness: the cutoff of a low-pass filter over everything, 600 Hz to 11 kHz.
+- loudness: gain; the resulting level is about -35 to -13 dB re full scale.
+- brightness: cutoff frequency of a low-pass filter over the whole mix, 600 Hz to 11 kHz.
 - mode: -1 dark minor, -0.4 minor with major chords, 0.4 major with minor chords, 1 plain major.
-- consonance: below 0.4 tones are detuned and beat, sound is overdriven and noisy; below -0.22
-  chords gain clashing notes.
-- register: the chords and the melody move by a fifth up or down, the bass by less.
+- consonance: below 0.4, tones are detuned and beat, and the sound is overdriven and noisy; below
+  -0.22, chords gain clashing notes.
+- register: moves the chords and the melody by up to a fifth up or down, and the bass by less.
 
-Nothing else enters the emotion. Density follows rather than causes it: accompaniment and bass play
-their busy patterns while the mean of tempo and loudness is positive, and drums join in by the same
-mean. The controls are correlated, as they are in music: those of arousal through an *energy*, those
-of valence through a *mood* that clips and their sections have, and each strays from it in an
-artist's style and in every section. Genres differ in energy.
+Nothing else affects the emotion. The density of the music follows from the controls: accompaniment
+and bass play their busy patterns while the mean of tempo and loudness is positive, and the same
+mean decides when drums are played. The controls are correlated, as they are in real music: each
+clip and each section has an *energy*, which drives the controls of arousal, and a *mood*, which
+drives those of valence. Each control deviates from these by artist and by section. Genres differ
+in energy.
 
 Ten simulated annotators follow the emotion with a delay of 0.5 to 2 s and an inertia of 0.5 to
-1.5 s. Each has a scale and a bias per clip and drifts while listening. The annotations are their
+1.5 s. Each has a scale and a bias per clip, and drifts while listening. The annotations are their
 mean and (population) standard deviation.
 """
 
@@ -52,9 +53,9 @@ FRAME_S = 0.5
 FIRST_ANNOTATION_S = 15.0
 LEAST_DURATION_S = 6.0
 
-# How much of a section's energy and mood each control takes up; how far it strays from them in an
-# artist's style and in a section; how far it glides within a section. The straying keeps any one
-# control from telling the whole emotion.
+# For each control: its loadings on the energy and mood of a section, and the standard deviations
+# of its offset per artist, its offset per section, and its glide within a section. The deviations
+# make sure that no single control reveals the whole emotion.
 LOADINGS = {
     # control: (energy, mood, style deviation, section deviation, glide deviation)
     "tempo": (0.90, 0.00, 0.08, 0.10, 0.16),
@@ -75,20 +76,20 @@ TITLES = (
 
 @dataclass(frozen=True)
 class DemoClip:
-    """A clip with all that is known about it.
+    """A clip together with everything that is known about it.
 
     Attributes
     ----------
     samples : numpy.ndarray
         Mono sound, shape (samples,), float32 within [-0.9, 0.9], in steps of 16 bits, 44100 Hz.
     metadata : dict of str to object
-        The clip's row of clips.csv.
+        Row of the clip in clips.csv.
     annotations : pandas.DataFrame
-        The clip's rows of annotations.csv.
+        Rows of the clip in annotations.csv.
     controls : dict of str to numpy.ndarray
-        The planted truth: each control at 20 Hz from 0 s, shape (control frames,).
+        Ground truth: each control at 20 Hz from 0 s, shape (control frames,).
     ratings : dict of str to numpy.ndarray
-        For arousal and valence what each annotator said, shape (annotators, annotated frames).
+        Ratings of all annotators for arousal and valence, shape (annotators, annotated frames).
     """
 
     samples: np.ndarray
@@ -101,28 +102,28 @@ class DemoClip:
 def synthesise_clip(clip_id: str, *, n_clips: int, duration_s: float, seed: int) -> DemoClip:
     """Compose, render and annotate one clip.
 
-    The result depends on the arguments alone. Other machines may round the last bit differently.
+    The result depends only on the arguments. Other machines may round the last bit differently.
 
     Parameters
     ----------
     clip_id : str
         One of ``demo_clip_ids(n_clips)``.
     n_clips : int
-        Size of the corpus, over which energies, moods and artists are spread.
+        Number of clips of the corpus, over which energies, moods and artists are spread.
     duration_s : float
-        Seconds, at least 6.
+        Duration in seconds, at least 6.
     seed : int
         Seed of the corpus, not negative.
 
     Returns
     -------
     DemoClip
-        Sound, tables and truth.
+        Sound, tables and ground truth.
 
     Raises
     ------
     EmotraceError
-        If the clip is not of this corpus, the corpus too small, or the clip too short.
+        If the corpus has no such clip, the corpus is too small, or the clip is too short.
     """
     import pandas as pd
 
@@ -169,24 +170,24 @@ def synthesise_corpus(
     seed: int = 2020,
     map_clips: Callable[..., Any] = map,
 ) -> None:
-    """Write a demo corpus into a folder.
+    """Write a demo corpus to a folder.
 
-    Writes ``audio/<clip_id>.flac``, ``clips.csv`` (clip_id, path relative to the folder, offset_s,
+    Write ``audio/<clip_id>.flac``, ``clips.csv`` (clip_id, path relative to the folder, offset_s,
     split, artist, title, genre) and ``annotations.csv`` (clip_id, time_s, arousal, valence,
     arousal_std, valence_std).
 
     Parameters
     ----------
     folder : Path
-        Where to write; made if need be.
+        Folder to write to; created if necessary.
     n_clips : int
         Number of clips, at least 4.
     duration_s : float
-        Seconds per clip, at least 6.
+        Duration of each clip in seconds, at least 6.
     seed : int
-        Equal seeds give equal corpora.
+        Seed; equal seeds give equal corpora.
     map_clips : callable
-        Used like `map`; that of a process pool renders clips in parallel.
+        Function with the signature of `map`; use that of a process pool to render in parallel.
 
     Raises
     ------
@@ -215,25 +216,25 @@ def draw_controls(
 ) -> dict[str, np.ndarray]:
     """Draw the six control curves of a clip.
 
-    The clip falls into sections of about eleven seconds, each with its own energy and mood near
-    those of the clip. Within a section a control glides from a start to an end value, which makes
-    crescendi, ritardandi and filter sweeps.
+    The clip is divided into sections of about eleven seconds, each with its own energy and mood
+    near those of the clip. Within a section, a control glides from a start to an end value, which
+    makes crescendi, ritardandi and filter sweeps.
 
     Parameters
     ----------
     energy, mood : float
-        Centre of the clip, about -1 to 1.
+        Energy and mood of the clip, about -1 to 1.
     offsets : dict of str to float
-        The artist's habitual deviation of each control.
+        Deviation of each control that is typical of the artist.
     duration_s : float
-        Seconds.
+        Duration in seconds.
     rng : numpy.random.Generator
-        Source of chance.
+        Random generator.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        For each control a curve of shape (round(20 * duration_s) + 1,), within [-1, 1].
+        One curve per control, of shape (round(20 * duration_s) + 1,), within [-1, 1].
     """
     rate = demo_composer.CONTROL_RATE
     time = np.arange(round(duration_s * rate) + 1) / rate
@@ -242,7 +243,7 @@ def draw_controls(
     borders = np.concatenate([[0], np.cumsum(lengths) / lengths.sum()]) * duration_s
     energies = energy + rng.normal(0, 0.22, n_sections)
     moods = mood + rng.normal(0, 0.24, n_sections)
-    # Two points per section, close to its borders: a glide inside, a quick change between.
+    # Two points per section, close to its borders: a glide within, and a quick change between.
     points = np.stack([borders[:-1] + 0.3, borders[1:] - 0.3], axis=1).ravel()
     curves = {}
     for name, (of_energy, of_mood, _, deviation, glide) in LOADINGS.items():
@@ -255,43 +256,43 @@ def draw_controls(
 
 
 def emotion_of(controls: dict[str, np.ndarray], target: str) -> np.ndarray:
-    """Apply the planted rule: the emotion at each moment of the controls, in about [-1, 1]."""
+    """Return the emotion at each moment of the controls, in about [-1, 1]."""
     return np.sum([weight * controls[name] for name, weight in RULE[target].items()], axis=0)
 
 
 def annotated_times(duration_s: float) -> np.ndarray:
-    """List the annotated moments of a clip: every half second while the half second is covered.
+    """Return the annotated times of a clip: every half second that the clip covers completely.
 
-    They start at 15 s, as in emoMusic, or in clips below 30 s at a third of the duration.
+    They start at 15 s, as in emoMusic; in clips shorter than 30 s, at a third of the duration.
 
     Parameters
     ----------
     duration_s : float
-        Seconds.
+        Duration in seconds.
 
     Returns
     -------
     numpy.ndarray
-        Shape (annotated frames,), seconds.
+        Times in seconds, shape (annotated frames,).
     """
     first = FIRST_ANNOTATION_S if duration_s >= 2 * FIRST_ANNOTATION_S else duration_s / 3
-    # The small surplus keeps durations such as 6.1 from losing a frame to binary rounding.
+    # The small surplus prevents durations such as 6.1 from losing a frame to binary rounding.
     return np.arange(round(first / FRAME_S), int(duration_s / FRAME_S + 1e-9)) * FRAME_S
 
 
 def simulate_annotators(
     emotion: np.ndarray, times: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Let ten annotators follow an emotion.
+    """Simulate ten annotators who follow an emotion.
 
     Parameters
     ----------
     emotion : numpy.ndarray
-        What there is to perceive, at 20 Hz from 0 s, shape (control frames,).
+        True emotion at 20 Hz from 0 s, shape (control frames,).
     times : numpy.ndarray
-        When their ratings are wanted, seconds, shape (annotated frames,).
+        Times of the ratings in seconds, shape (annotated frames,).
     rng : numpy.random.Generator
-        Source of chance.
+        Random generator.
 
     Returns
     -------
@@ -305,7 +306,7 @@ def simulate_annotators(
         delay, inertia = rng.uniform(0.5, 2.0), rng.uniform(0.5, 1.5)
         bias, scale = rng.normal(0, 0.18), rng.lognormal(0, 0.2)
         heard = np.interp(time - delay, time, emotion)
-        # Drift is a random walk that is pulled back to zero over about five seconds.
+        # Drift is a random walk that returns to zero over about five seconds.
         shocks = rng.normal(0, 0.09 * np.sqrt(2 * step / 5), len(emotion))
         state, drift, trace = heard[0], rng.normal(0, 0.09), np.empty_like(heard)
         for frame, value in enumerate(heard):
@@ -334,8 +335,8 @@ def _choose_genre(artist: int) -> demo_composer.Genre:
 
 
 def _spread_clips(n_clips: int, seed: int) -> np.ndarray:
-    """Draw the energy and mood of all clips, (clips, 2)."""
-    # Quantiles in random order: small corpora are as well spread as large ones.
+    """Draw the energy and mood of all clips, shape (clips, 2)."""
+    # Use quantiles in random order, so that small corpora are spread as well as large ones.
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
     normal = NormalDist(0, 0.5)
     quantiles = np.array([normal.inv_cdf((rank + 0.5) / n_clips) for rank in range(n_clips)])

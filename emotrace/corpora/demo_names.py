@@ -1,6 +1,6 @@
-"""Which clips a demo corpus has, who plays them, and their splits, before there is any music.
+"""Ids, artists and splits of the clips of a demo corpus, known before there is any music.
 
-The demo corpus and its music share this, so that neither depends on the other.
+The demo corpus and its music both import this module, so that neither depends on the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ARTISTS = (
 
 
 def demo_clip_ids(n_clips: int) -> list[str]:
-    """Name the clips of a demo corpus, in order.
+    """Return the ids of the clips of a demo corpus, in order.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def demo_clip_ids(n_clips: int) -> list[str]:
     Raises
     ------
     EmotraceError
-        If there are fewer than 4 clips, too few for two splits.
+        If there are fewer than 4 clips, which are too few for two splits.
     """
     if n_clips < LEAST_CLIPS:
         raise EmotraceError(
@@ -49,16 +49,16 @@ def demo_clip_ids(n_clips: int) -> list[str]:
 
 
 def count_artists(n_clips: int) -> int:
-    """Count the artists of a demo corpus; they take turns in the order of the clips."""
+    """Return the number of artists of a demo corpus; they take turns in the order of the clips."""
     return min(max(LEAST_CLIPS, round(n_clips / CLIPS_PER_ARTIST)), prod(map(len, ARTISTS)))
 
 
 def label_clip(index: int, n_clips: int) -> tuple[str, str]:
-    """Return the artist and the split of a clip, counted from 0."""
+    """Return the artist and the split of the clip with the given index."""
     n_artists = count_artists(n_clips)
     album, artist = divmod(index, n_artists)
-    # Every fourth artist is held out. In a larger corpus one of their clips and one of another
-    # artist's change sides, since in real corpora some artists are on both.
+    # Every fourth artist is in the evaluation split. In a larger corpus, one of their clips and one
+    # clip of another artist swap splits, since in real corpora some artists are in both.
     held_out = artist % 4 == 3
     if n_artists >= 8 and album == 0 and artist in (3, 4):
         held_out = not held_out

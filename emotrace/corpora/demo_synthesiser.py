@@ -1,9 +1,9 @@
-"""Turn the notes and controls of a demo clip into sound.
+"""Convert the notes and controls of a demo clip to sound.
 
-Tones are built from harmonics whose strength changes from period to period (`render_tone`):
-slowly rising for winds and strings, dying away for plucked and struck strings, the high ones
+Tones consist of harmonics whose strength changes from period to period (`render_tone`). They rise
+slowly for winds and bowed strings. For plucked and struck strings they decay, the high harmonics
 faster than the low ones. Each pitch of an instrument is rendered once and then placed wherever it
-is played. The mix then passes through what moves over time: roughness, a low-pass filter
+is played. The mix then passes through effects that vary over time: roughness, a low-pass filter
 (brightness), a reverberant room, and loudness.
 """
 
@@ -24,10 +24,10 @@ PEAK = 0.9
 class Instrument:
     """The timbre of a pitched instrument.
 
-    `slope` is the exponent by which harmonics weaken, `odd` the strength of the even harmonics
-    against the odd ones. `fading` and `damping` (1/s) say how fast all harmonics, and in addition
-    each harmonic by its number, die away. `spread` (cents) detunes a second voice, `vibrato`
-    (cents) swings the pitch, `breath` adds noise.
+    `slope` is the exponent by which harmonics weaken, `even` the strength of the even harmonics
+    relative to the odd ones. `fading` (1/s) is the rate at which all harmonics decay; `damping`
+    (1/s) is an additional rate, multiplied by the number of the harmonic. `spread` (cents) detunes
+    a second voice, `vibrato` (cents) modulates the pitch, `breath` adds noise.
     """
 
     gain: float
@@ -80,15 +80,15 @@ def synthesise(
     Parameters
     ----------
     notes : list of Note
-        What is played.
+        Notes of the clip.
     controls : dict of str to numpy.ndarray
-        Loudness, brightness and consonance act here, curves in [-1, 1] at `CONTROL_RATE`.
+        Curves in [-1, 1] at `CONTROL_RATE`; loudness, brightness and consonance are used here.
     duration_s : float
-        Seconds.
+        Duration in seconds.
     reverb : float
-        Share of the room in the sound, in [0, 1].
+        Share of reverberation in the sound, in [0, 1].
     rng : numpy.random.Generator
-        Source of all noise.
+        Random generator for all noise.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def synthesise(
     mix += _place_drums(strokes, n_samples, rng)
     mix = _filter(mix, curves["brightness"])
     mix = _add_room(mix, reverb, rng)
-    # The level is that of the control alone, however many instruments the genre has.
+    # Set the level by the control alone, however many instruments the genre has.
     mix *= 1 / np.sqrt(np.mean(mix**2) + 1e-12)
     mix *= 10 ** (decibels(curves["loudness"]) / 20)
     fade = np.minimum(1, np.minimum(at_sample / 0.01, at_sample[::-1] / 0.05))
@@ -120,12 +120,12 @@ def synthesise(
 
 
 def decibels(loudness: np.ndarray) -> np.ndarray:
-    """Turn the control `loudness` into a level re full scale: -35 dB to -13 dB."""
+    """Convert the control `loudness` to a level re full scale: -35 dB to -13 dB."""
     return -24 + 11 * loudness
 
 
 def roughness_of(consonance: np.ndarray) -> np.ndarray:
-    """Turn the control `consonance` into roughness in [0, 1]: none from 0.4 upwards."""
+    """Convert the control `consonance` to roughness in [0, 1]; it is 0 from 0.4 upwards."""
     return np.clip((0.4 - consonance) / 1.2, 0, 1)
 
 
@@ -138,15 +138,15 @@ def render_tone(
     Parameters
     ----------
     instrument : Instrument
-        The timbre.
+        Timbre of the tone.
     frequency : float
-        Hz.
+        Frequency in Hz.
     seconds : float
-        Length.
+        Duration in seconds.
     detuning : float
-        Cents by which the second voice is off, beyond the instrument's own spread.
+        Detuning of the second voice in cents, in addition to the instrument's own spread.
     rng : numpy.random.Generator
-        Source of breath noise.
+        Random generator for the breath noise.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def render_tone(
     n_samples = round(seconds * SAMPLE_RATE)
     time = np.arange(n_samples) / SAMPLE_RATE
     cents = instrument.vibrato * np.sin(2 * np.pi * 5.3 * time) * np.minimum(1, time / 0.4)
-    # exp(x) is 1 + x for a few cents, so that the phase is a plain sum.
+    # For a few cents exp(x) is about 1 + x, so the phase is a plain sum.
     cycles = frequency * np.cumsum(1 + cents * (np.log(2) / 1200)) / SAMPLE_RATE
     width = instrument.spread + detuning
     periods = _render_periods(instrument, frequency, seconds * 2 ** (width / 1200) + 0.01)
@@ -171,10 +171,10 @@ def render_tone(
 
 
 def _render_periods(instrument: Instrument, frequency: float, seconds: float) -> np.ndarray:
-    """Render a tone as consecutive periods of equal length, (periods, samples).
+    """Render a tone as consecutive periods of equal length, shape (periods, samples).
 
-    All harmonics start at phase zero, so that each period begins and ends at zero and harmonics
-    may change from one period to the next without a jump.
+    All harmonics start at phase zero. Each period therefore begins and ends at zero, and
+    harmonics can change from one period to the next without a jump.
     """
     n_harmonics = max(1, min(instrument.harmonics, int(0.45 * SAMPLE_RATE / frequency)))
     number = np.arange(1, n_harmonics + 1)
@@ -200,7 +200,7 @@ def _read_periods(periods: np.ndarray, cycles: np.ndarray) -> np.ndarray:
 def _place_tones(
     notes: list[Note], harshness: np.ndarray, n_samples: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Place each note, rendering every pitch of an instrument only once per degree of detuning."""
+    """Place each note; render each pitch of an instrument once per degree of detuning."""
     groups: dict[tuple[str, int, int], list[Note]] = {}
     for note in notes:
         degree = round(3 * harshness[int(note.start * CONTROL_RATE)])
@@ -229,7 +229,7 @@ def _place_drums(notes: list[Note], n_samples: int, rng: np.random.Generator) ->
 
 
 def _render_drum(name: str, rng: np.random.Generator) -> np.ndarray:
-    """Render a stroke: a falling tone for skins, filtered noise for metal and snares."""
+    """Render a drum stroke: a falling tone for skins, filtered noise for metal and snares."""
     from scipy.signal import butter, sosfilt
 
     time = np.arange(round(DRUM_SECONDS[name] * SAMPLE_RATE)) / SAMPLE_RATE
@@ -260,7 +260,7 @@ def _add_at(mix: np.ndarray, sound: np.ndarray, start_s: float) -> None:
 
 
 def _roughen(tones: np.ndarray, roughness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Beat at 62 Hz, where the ear hears roughness most, overdrive, and add noise that follows."""
+    """Add beats at 62 Hz, where hearing is most sensitive to roughness, overdrive and noise."""
     level = np.sqrt(np.mean(tones**2)) + 1e-9
     phase = np.arange(len(tones), dtype=np.float32) * np.float32(62 / SAMPLE_RATE) % 1
     beating = 1 - 0.55 * roughness * (0.5 + 0.5 * np.sin(2 * np.pi * phase))
@@ -271,7 +271,7 @@ def _roughen(tones: np.ndarray, roughness: np.ndarray, rng: np.random.Generator)
 
 
 def _filter(mix: np.ndarray, brightness: np.ndarray) -> np.ndarray:
-    """Sweep a low-pass filter from 600 Hz (dark) to 11 kHz, blending between fixed filters."""
+    """Apply a time-varying low-pass filter, 600 Hz (dark) to 11 kHz, blended from fixed filters."""
     from scipy.signal import butter, sosfilt
 
     octaves = np.log2(2600 / CUTOFFS[0]) + 2.1 * brightness
@@ -285,7 +285,7 @@ def _filter(mix: np.ndarray, brightness: np.ndarray) -> np.ndarray:
 
 
 def _add_room(mix: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Convolve with noise that dies away, the response of a diffuse room."""
+    """Convolve with decaying noise, which is the response of a diffuse room."""
     from scipy.signal import butter, oaconvolve, sosfilt
 
     time = np.arange(round(1.4 * SAMPLE_RATE)) / SAMPLE_RATE
@@ -298,7 +298,7 @@ def _add_room(mix: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
 
 
 def _smooth(curve: np.ndarray) -> np.ndarray:
-    """Average over half a second, holding the ends, so that changes are never abrupt."""
+    """Average over half a second, with the ends held, so that changes are never abrupt."""
     window = np.hanning(round(CONTROL_RATE / 2) + 2)[1:-1]
     padded = np.pad(curve, len(window) // 2, mode="edge")
     return np.convolve(padded, window / window.sum(), mode="same")[

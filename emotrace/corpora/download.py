@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped, are verified, and are unpacked safely."""
+"""Download files with resumption and verification, and unpack archives safely."""
 
 from __future__ import annotations
 
@@ -23,40 +23,39 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 16
 TIMEOUT_S = 30
-"""Seconds without a single byte after which a server counts as silent."""
+"""Seconds without a single byte after which a download is given up."""
 
 DAMAGED = (zlib.error, lzma.LZMAError)
-"""What is raised by archives that cannot be decompressed, besides an OSError."""
+"""Errors, besides OSError, that archives raise if they cannot be decompressed."""
 
 MOST_BYTES = 10 * 10**9
 MOST_MEMBERS = 100_000
-"""What a download may hold, and an archive once unpacked: several times the largest published."""
+"""Limits of a download and of an unpacked archive: several times the largest published one."""
 
 
 def download_file(url: str, target: Path, *, sha256: str) -> None:
-    """Download a file, or go on with a download that stopped, and verify it.
+    """Download a file, or resume a download that stopped, and verify its checksum.
 
-    Bytes are collected in ``<name>.part`` beside the target; only a file with
-    the right checksum gets the target's name. Where the target is there already,
-    it is verified and nothing is downloaded.
+    Bytes are collected in ``<name>.part`` beside the target. The file is renamed to the target
+    only if its checksum is right. If the target already exists, it is verified and nothing is
+    downloaded.
 
     Parameters
     ----------
     url : str
-        HTTP or HTTPS address. A user and a password in it are shown to the server alone.
+        HTTP or HTTPS address. A user name and password in it are sent only to the server.
     target : Path
-        Where the file shall lie; its folder is made if needed.
+        Path of the downloaded file; its folder is created if necessary.
     sha256 : str
         Expected checksum, 64 hexadecimal digits.
 
     Raises
     ------
     EmotraceError
-        If the server cannot be reached or refuses; if the connection breaks (the
-        part stays); if the downloaded file has another checksum or is larger than
-        `MOST_BYTES` (the part is removed); if a file with another checksum lies at the
-        target (it stays, since this function did not put it there); if the part is a
-        link.
+        If the server cannot be reached or refuses the request; if the connection breaks (the
+        partial file is kept); if the downloaded file has another checksum or is larger than
+        `MOST_BYTES` (the partial file is removed); if the target exists and has another checksum
+        (it is kept, since this function did not create it); if the partial file is a link.
     """
     import pooch
 
@@ -80,28 +79,27 @@ def download_file(url: str, target: Path, *, sha256: str) -> None:
 def unpack_archive(archive: Path, folder: Path) -> None:
     """Unpack a tar archive, compressed or not, into a new folder.
 
-    The folder appears only when everything is in it. An archive that was made to write
-    elsewhere, or to fill the disk, is refused, whatever its checksum: one with links of any
-    kind, devices, absolute names or ``..``, or with more than `MOST_BYTES` in all.
+    The folder appears only when it is complete. An archive that could write outside the folder
+    or fill the disk is refused, whatever its checksum: one with links of any kind, devices,
+    absolute names or ``..``, or with more than `MOST_BYTES` in total.
 
     Parameters
     ----------
     archive : Path
-        A ``.tar.gz`` or another format that `tarfile.open` recognises.
+        A ``.tar.gz`` file, or another format that `tarfile.open` recognises.
     folder : Path
-        Where the archive's content shall lie; absent, or empty.
+        Folder for the content of the archive; it must be absent or empty.
 
     Raises
     ------
     EmotraceError
-        If the archive is missing, damaged, or refused; if the folder already holds
-        something.
+        If the archive is missing, damaged or refused, or if the folder is not empty.
     """
     folder = Path(folder)
     check_vacant(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        # One level deeper, because the temporary folder itself is closed to all other users.
+        # Use a subfolder, because other users cannot access the temporary folder itself.
         unpacked = Path(temporary, "unpacked")
         unpacked.mkdir()
         try:
@@ -119,7 +117,7 @@ def unpack_archive(archive: Path, folder: Path) -> None:
 
 
 def check_vacant(folder: Path) -> None:
-    """Raise `EmotraceError` if a folder to be made is there already and holds something."""
+    """Raise `EmotraceError` if a folder to be created already exists and is not empty."""
     if folder.exists() and any(folder.iterdir()):
         raise EmotraceError(
             f"{folder}: already holds files, nothing is unpacked over them",
@@ -128,10 +126,10 @@ def check_vacant(folder: Path) -> None:
 
 
 def _refuse_harmful(members: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an archive, and refuse the archive at the first harmful one."""
+    """Yield the members of an archive; refuse the archive at the first harmful one."""
     n_bytes = 0
     for number, member in enumerate(members, start=1):
-        # Members can be written through links unpacked before, which has fooled Python's filter.
+        # Members could be written through links unpacked earlier, which has fooled Python's filter.
         parts = member.name.replace("\\", "/").split("/")
         if not (member.isreg() or member.isdir()) or parts[0] == "" or ".." in parts:
             _refuse_archive(
@@ -170,7 +168,7 @@ def _check_present_file(target: Path, *, url: str, sha256: str) -> None:
 
 
 def _download_verified(url: str, output_file: str, *, target: Path, sha256: str) -> None:
-    """Put a file with the right checksum where pooch expects it."""
+    """Put a file with the right checksum at the path where pooch expects it."""
     part = target.with_name(f"{target.name}.part")
     _fetch_rest(url, part, target)
     found = _compute_sha256(part)
@@ -186,7 +184,7 @@ def _download_verified(url: str, output_file: str, *, target: Path, sha256: str)
 
 
 def _fetch_rest(url: str, part: Path, target: Path) -> None:
-    """Append to the part what it still lacks, or begin anew where the server cannot go on."""
+    """Append the missing bytes to the partial file, or start again if the server cannot resume."""
     import requests
     from urllib3.exceptions import HTTPError
 
@@ -195,7 +193,7 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
         if response.status_code == requests.codes.requested_range_not_satisfiable and held:
-            return  # Nothing lies behind the part's end; the checksum tells whether it is right.
+            return  # The partial file is complete; its checksum shows whether it is right.
         response.raise_for_status()
     except requests.RequestException as error:
         _raise_unreachable(url, target, error)
@@ -204,7 +202,7 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
         start = held if response.status_code == requests.codes.partial_content and goes_on else 0
         try:
             with open(part, "ab" if start else "wb", opener=_open_no_link) as file:
-                # Undecoded, because some servers label a .tar.gz as gzip-encoded content.
+                # Do not decode, because some servers label a .tar.gz as gzip-encoded content.
                 body = response.raw.stream(CHUNK_BYTES, decode_content=False)
                 length = _read_length(response)
                 total = start + length if length else 0
@@ -220,7 +218,7 @@ def _fetch_rest(url: str, part: Path, target: Path) -> None:
 
 
 def _measure_part(part: Path) -> int:
-    """Return how many bytes of a download are there already."""
+    """Return how many bytes of a download already exist."""
     try:
         found = part.lstat()
     except FileNotFoundError:
@@ -238,7 +236,7 @@ def _open_no_link(path: str, flags: int) -> int:
 
 
 def _read_length(response: requests.Response) -> int:
-    """Return how many bytes a server announces, or 0 if it does not say."""
+    """Return the number of bytes that a server announces, or 0 if it announces none."""
     try:
         return max(0, int(response.headers.get("Content-Length", "")))
     except ValueError:
@@ -257,7 +255,7 @@ def _check_excess(n_bytes: int, url: str, part: Path) -> None:
 def _show_progress(
     chunks: Iterable[bytes], *, name: str, start: int, total: int
 ) -> Iterator[bytes]:
-    """Pass chunks on; draw a bar on a terminal, write a log line every 10 % elsewhere."""
+    """Pass chunks on; show a progress bar in a terminal, or a log line every 10 % elsewhere."""
     from tqdm import tqdm
 
     done, step = start, max(total // 10, CHUNK_BYTES) if total else MOST_BYTES // 100

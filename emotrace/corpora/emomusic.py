@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FOLDER = "resources/emomusic/dataset"
-"""Where the workflow puts the corpus that it downloads."""
+"""Folder into which the workflow downloads the corpus."""
 
 LABEL_FILES = {
     "arousal": "arousal_cont_average.csv",
@@ -51,8 +51,9 @@ INFO_COLUMNS = {
 class Corpus(BaseCorpus):
     """The clips of a folder and their annotations, as published.
 
-    The corpus is what the clips folder holds. Songs that are annotated but have no file there
-    are left out, and so are files of songs that the dataset withdrew (it once had 1000).
+    The corpus consists of the clips that the clips folder holds. Annotated songs without a file
+    are left out, and so are files of songs that were withdrawn from the dataset (it once had
+    1000).
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ class Corpus(BaseCorpus):
     annotations : str, optional
         Folder of the published annotation files; ``annotations`` in `path` if not given.
     offset_s : float, default 0
-        Seconds; where each file's first sample lies on the annotations' time line. 0 for the
-        published clips.
+        Position of each file's first sample on the time line of the annotations, in seconds.
+        0 for the published clips.
     url : str
         Address of the folder that holds the archives.
     """
@@ -79,10 +80,10 @@ class Corpus(BaseCorpus):
         "M. Soleymani, M. N. Caro, E. M. Schmidt, C.-Y. Sha, Y.-H. Yang, "
         '"1000 Songs for Emotional Analysis of Music", CrowdMM 2013'
     )
-    # At least, according to section 3 of the paper.
+    # Minimum number, according to section 3 of the paper.
     annotators = 10
     offset_setting = "corpus.offset_s"
-    # The names of the published archives and their sha256.
+    # Names and SHA-256 checksums of the published archives.
     archives: ClassVar[Mapping[str, str]] = {
         "clips_45sec.tar.gz": "3994a5d5fefc27f9540d1a69cd7f1294c68e6cb311ce49765021e2e9c7a1057b",
         "annotations.tar.gz": "e0cb0b06e1b0ce7f04b1572fc410937699b7fad9dae67ddaa745f06cda4b0b33",
@@ -90,23 +91,23 @@ class Corpus(BaseCorpus):
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The digest of the folder that the workflow downloads."""
+        """Path of the digest of the folder that the workflow downloads."""
         return (f"{FOLDER}.digest",) if self.path is None else ()
 
     @property
     def table_settings(self) -> dict[str, Any]:
-        """All settings but the address, which may hold a password."""
+        """All settings except the address, which may hold a password."""
         settings = super().table_settings
         del settings["url"]
         return settings
 
     @property
     def server(self) -> str:
-        """The address without the password that it may hold."""
+        """The address without its password, if it has one."""
         return hide_passwords(self.url)
 
     def list_sources(self) -> list[str]:
-        """List the files of annotations; see `BaseCorpus.list_sources`."""
+        """List the annotation files; see `BaseCorpus.list_sources`."""
         if self.path is None:
             return [FOLDER]
         names = [*LABEL_FILES.values(), "songs_info.csv"]
@@ -114,7 +115,7 @@ class Corpus(BaseCorpus):
         return [str(find_source(str(folder / name), "corpus.path")) for name in names]
 
     def list_audio(self) -> list[tuple[str, str, float]]:
-        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, ids in numerical order.
+        """List ``clip_id``, ``path`` and ``offset_s`` of each clip, in numerical order of the ids.
 
         Raises
         ------
@@ -137,8 +138,8 @@ class Corpus(BaseCorpus):
     def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Read clips and annotations; see `BaseCorpus.read`.
 
-        What is left out is said in one warning for songs and one for files. Annotations keep
-        their published values, NaN where a cell is empty.
+        One warning names the songs that are left out, and one names the files. Annotations keep
+        their published values, with NaN for empty cells.
 
         Raises
         ------
@@ -171,12 +172,12 @@ class Corpus(BaseCorpus):
         return clips, labels[present].reset_index(drop=True)
 
     def download(self, folder: Path) -> None:
-        """Download the published archives, going on where an earlier call stopped.
+        """Download the published archives, or resume an earlier download.
 
         Parameters
         ----------
         folder : Path
-            Where the archives shall lie, under their published names.
+            Folder in which the archives are stored, under their published names.
 
         Raises
         ------
@@ -204,21 +205,21 @@ class Corpus(BaseCorpus):
 
 
 def unpack_archives(folder: Path, target: Path) -> None:
-    """Unpack the archives as a folder that can be the ``path`` of a `Corpus`.
+    """Unpack the archives into a folder that can be used as the ``path`` of a `Corpus`.
 
     Parameters
     ----------
     folder : Path
-        Holds the archives as `Corpus.download` leaves them.
+        Folder that holds the archives, as stored by `Corpus.download`.
     target : Path
-        Becomes a folder with ``clips_45sec/ID.mp3`` and ``annotations/*.csv``;
-        absent, or empty.
+        Folder to create, with ``clips_45sec/ID.mp3`` and ``annotations/*.csv``; it must be
+        absent or empty.
 
     Raises
     ------
     EmotraceError
-        If an archive cannot be unpacked or lacks the clips or the annotations; if
-        the target already holds something.
+        If an archive cannot be unpacked or lacks the clips or the annotations, or if the
+        target is not empty.
     """
     target = Path(target)
     check_vacant(target)
@@ -244,7 +245,7 @@ def _list_clips(folder: Path) -> list[Path]:
             f"{folder}: expected one folder clips* with ID.mp3 files, found {found}",
             hint="set corpus.path in the config to the folder that holds it",
         )
-    # Names that begin with a dot are the shadows that macOS leaves beside real files.
+    # Names that begin with a dot belong to metadata files that macOS adds beside real files.
     files = [file for file in clips_folders[0].glob("*.mp3") if not file.name.startswith(".")]
     if not files:
         raise EmotraceError(
@@ -254,12 +255,12 @@ def _list_clips(folder: Path) -> list[Path]:
 
 
 def _order_song(song: str) -> tuple[int, str]:
-    # Python refuses to read numbers of thousands of digits.
+    # Python refuses to convert strings of thousands of digits.
     return (int(song) if song.isdecimal() and len(song) < 10 else sys.maxsize, song)
 
 
 def _find_folder(unpacked: Path, pattern: str, *, archive: str) -> Path:
-    """Find the folder that holds most files of a pattern, however deep the archive has it."""
+    """Find the folder with the most files that match a pattern, at any depth of the archive."""
     files = [file for file in unpacked.rglob(pattern) if not file.name.startswith(".")]
     if not files:
         raise EmotraceError(
@@ -270,7 +271,7 @@ def _find_folder(unpacked: Path, pattern: str, *, archive: str) -> Path:
 
 
 def _read_labels(folder: Path) -> pd.DataFrame:
-    """Read the four files of continuous labels as one long table, songs in numerical order."""
+    """Read the four files of continuous labels as one long table, in numerical order of songs."""
     import numpy as np
     import pandas as pd
 
@@ -289,7 +290,7 @@ def _read_labels(folder: Path) -> pd.DataFrame:
 
 
 def _read_matrix(table: TextTable, songs: list[str]) -> np.ndarray:
-    """Return a label file's values, (songs, frames), frames in the order of time."""
+    """Return the values of a label file, shape (songs, frames), with frames in order of time."""
     import numpy as np
 
     times = _list_times(table)
@@ -299,7 +300,7 @@ def _read_matrix(table: TextTable, songs: list[str]) -> np.ndarray:
 
 
 def _list_times(table: TextTable) -> dict[str, float]:
-    """Return the columns named ``sample_15000ms`` and the like, with their times in seconds."""
+    """Return the columns named like ``sample_15000ms``, with their times in seconds."""
     matches = (re.fullmatch(r"sample_(\d{1,9})ms", name) for name in table.columns)
     times = {match[0]: int(match[1]) / 1000 for match in matches if match}
     if not times:
@@ -312,7 +313,7 @@ def _list_times(table: TextTable) -> dict[str, float]:
 
 
 def _read_infos(folder: Path, *, songs: set[str]) -> dict[str, dict[str, str]]:
-    """Return split, artist, title and genre of each song; every one in `songs` is there."""
+    """Return split, artist, title and genre of each song, with no song of `songs` missing."""
     table = _read_song_table(folder / "songs_info.csv")
     columns = {
         column: [" ".join(text.split()) for text in table.read_texts(name)]

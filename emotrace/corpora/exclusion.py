@@ -1,4 +1,4 @@
-"""Clips that are left out, as every ``excluded.csv`` lists them, and when they are too many."""
+"""Read and write tables of excluded clips (``excluded.csv``), and limit their number."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from emotrace.runtime.errors import EmotraceError
 COLUMNS = ["clip_id", "path", "reason"]
 
 MOST_NAMED = 5
-"""Clips that a message names for each reason."""
+"""Number of clips that a message names for each reason."""
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
-"""In which reasons of the same kind differ."""
+"""Pattern of the numbers in which reasons of the same kind may differ."""
 
 
 def tabulate_excluded(rows: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
-    """Tabulate clips that are left out: ``clip_id``, ``path``, ``reason``."""
+    """Make a table of excluded clips with the columns ``clip_id``, ``path``, ``reason``."""
     return pd.DataFrame(list(rows), columns=COLUMNS, dtype="str")
 
 
 def read_excluded(path: str | Path) -> pd.DataFrame:
-    """Read a table of clips that are left out.
+    """Read a table of excluded clips.
 
     Raises
     ------
     DamagedError
-        If a row is not whole, since then it is not known how many they are.
+        If a row is incomplete, since the number of clips is then uncertain.
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:
@@ -51,25 +51,26 @@ def read_excluded(path: str | Path) -> pd.DataFrame:
 def check_excess(
     excluded: pd.DataFrame, n_clips: int, max_excluded: float, *, hint: str | None = None
 ) -> None:
-    """Stop if more clips are broken than the config tolerates.
+    """Raise an error if more clips are broken than the config allows.
 
     Parameters
     ----------
     excluded : pandas.DataFrame
-        As `tabulate_excluded` returns it.
+        Excluded clips, as returned by `tabulate_excluded`.
     n_clips : int
-        Of the corpus.
+        Number of clips of the corpus.
     max_excluded : float
-        Share of the clips that may be left out.
+        Largest share of the clips that may be excluded.
     hint : str, optional
-        What to do, where more is known than that clips are broken.
+        Hint for the user, if the cause is known more precisely.
 
     Raises
     ------
     EmotraceError
-        Saying how many clips there are for each kind of reason, and naming the first.
+        If too many clips are excluded. The error counts the clips for each kind of reason and
+        names the first ones.
     """
-    # Divided, and not max_excluded * n_clips: 0.29 * 100 is less than 29.
+    # Do not compare with max_excluded * n_clips, since 0.29 * 100 is less than 29.
     if len(excluded) < n_clips and len(excluded) / n_clips <= max_excluded:
         return
     if len(excluded) == n_clips:

@@ -1,4 +1,4 @@
-"""The table of a corpus's audio files, ``results/corpus/files.csv``."""
+"""Read and verify the table of a corpus's audio files, ``results/corpus/files.csv``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILES = Path("results/corpus/files.csv")
-"""Every audio file, and what it turned out to be."""
+"""Path of the table with the inspection of each audio file."""
 
 
 def read_files(path: str | Path) -> pd.DataFrame:
-    """Read what inspecting the audio left: one row per file, in the order of the corpus.
+    """Read the inspections of all audio files: one row per file, in the order of the corpus.
 
     Raises
     ------
     EmotraceError
-        If a checksum is malformed: it is part of paths in the store, so it could lead
-        out of it.
+        If a checksum is malformed. Checksums become parts of paths in the store, so a malformed
+        one could lead to a path outside the store.
     """
     import pandas as pd
 
@@ -44,21 +44,23 @@ def read_files(path: str | Path) -> pd.DataFrame:
 def read_verified_files(
     path: str | Path, digest_path: str | Path, digest: Callable[[pd.DataFrame], str]
 ) -> pd.DataFrame:
-    """Read what inspecting the audio left, and verify it, since a CSV file holds no checksum.
+    """Read the inspections of all audio files, and verify them with a separate digest.
+
+    The digest is needed because a CSV file holds no checksum.
 
     Parameters
     ----------
     path : str or Path
-        See `read_files`.
+        Path of the table; see `read_files`.
     digest_path : str or Path
-        What ``digest(files)`` was when the audio was inspected.
+        Path of a file with the result of ``digest(files)`` at the time of the inspection.
     digest : callable
-        `digest_findings` or `digest_audio`, according to what the caller uses.
+        `digest_findings` or `digest_audio`, depending on what the caller uses.
 
     Raises
     ------
     DamagedError
-        If the digest is another one now.
+        If the digest differs now.
     """
     expected = Path(digest_path).read_bytes().strip()
     try:
@@ -76,7 +78,7 @@ def read_verified_files(
 
 
 def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each clip what its file turned out to be.
+    """Add the inspection of its file to each clip.
 
     Raises
     ------
@@ -93,17 +95,17 @@ def join_files(clips: pd.DataFrame, files: pd.DataFrame) -> pd.DataFrame:
 
 
 def select_usable(files: pd.DataFrame) -> pd.DataFrame:
-    """Keep the files that are audio, and whose ``clip_id`` is theirs alone."""
+    """Select the files that hold usable audio and whose ``clip_id`` is unique."""
     return files[(files["problem"] == "") & ~files["clip_id"].duplicated(keep=False)]
 
 
 def digest_findings(files: pd.DataFrame) -> str:
-    """Digest what the files turned out to be, whatever their time stamps say."""
+    """Digest the inspections of the files, without their time stamps."""
     return digest_tables(files.drop(columns=["size", "mtime_ns"]))
 
 
 def digest_audio(files: pd.DataFrame) -> str:
-    """Digest what features depend on: the usable files' content, and where it begins."""
+    """Digest what features depend on: the content of the usable files, and their offsets."""
     usable = select_usable(files).sort_values("clip_id")
     rows = usable[["clip_id", "sha256", "offset_s"]].itertuples(index=False, name=None)
     return hashlib.sha256(repr(list(rows)).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""What an audio file turns out to be when it is decoded from beginning to end.
+"""Inspect an audio file by decoding it from beginning to end.
 
-The digest of this module's code is part of what inspections are kept under, so it
-imports only what decides their outcome.
+The digest of this module's code is part of the key under which inspections are stored, so the
+module imports only what determines their result.
 """
 
 from __future__ import annotations
@@ -16,40 +16,42 @@ from emotrace.corpora.truncation import TOLERANCE_S, describe_truncation, lacks_
 from emotrace.runtime.errors import EmotraceError
 
 SILENCE = 1e-4
-"""Peak below which a file counts as silent, -80 dB of full scale: the dither of 16 bits."""
+"""Peak below which a file counts as silent: -80 dB of full scale, the level of 16-bit dither."""
 
 OVERLOAD = 2.0
-"""Peak from which a file is said to be too loud; loud MP3 files reach 1.3."""
+"""Peak from which a file is reported as too loud; loud MP3 files reach 1.3."""
 
 IMPLAUSIBLE = 32.0
-"""Peak from which samples cannot be meant for a full scale of 1: 30 dB above it."""
+"""Peak from which samples cannot have a full scale of 1: 30 dB above full scale."""
 
 INTEGER_SCALES = (2**7, 2**15, 2**23, 2**31)
 """Full scales of integers with 8, 16, 24 and 32 bits."""
 
 CANCELLATION = 0.2
-"""Of the energy that mixing leaves of independent channels; with less, they cancel each other."""
+"""Share of energy below which channels count as cancelling each other when mixed; 1 is the
+energy that remains of independent channels."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an audio file turned out to be.
+    """Result of inspecting an audio file.
 
     Parameters
     ----------
     problem : str
-        Why the clip cannot be used; empty if it can.
+        Reason why the clip cannot be used; empty if it can.
     sha256 : str
-        Of the file's bytes.
+        SHA-256 of the bytes of the file.
     duration_s : float
-        Of what was decoded, in seconds.
+        Duration of the decoded audio in seconds.
     sample_rate : int
-        In Hz.
+        Sample rate in Hz.
     channels : int
+        Number of channels.
     samples_sha256 : str
-        Of the mono samples and their rate, the same however the file encodes them.
+        SHA-256 of the mono samples and their rate, regardless of how the file encodes them.
     note : str
-        What is peculiar about the file though it can be used; empty if nothing is.
+        Anything unusual about a usable file; empty if there is nothing.
     """
 
     problem: str = ""
@@ -62,13 +64,13 @@ class Inspection:
 
 
 def inspect_audio(path: str) -> Inspection:
-    """Decode a file from beginning to end and say what is wrong with it, if anything."""
+    """Decode a file from beginning to end, and describe what is wrong with it, if anything."""
     content = read_content(path)
     return content if isinstance(content, Inspection) else inspect_content(path, content)
 
 
 def read_content(path: str) -> bytes | Inspection:
-    """Return the bytes of a file, or why there are none."""
+    """Return the bytes of a file, or an inspection with the reason why it cannot be read."""
     try:
         return read_file(path)
     except FileNotFoundError:
@@ -78,7 +80,7 @@ def read_content(path: str) -> bytes | Inspection:
 
 
 def inspect_content(path: str, content: bytes) -> Inspection:
-    """Decode what was read from a file and say what is wrong with it, if anything."""
+    """Decode the bytes of a file, and describe what is wrong with it, if anything."""
     sha256 = hashlib.sha256(content).hexdigest()
     if not content:
         return Inspection("empty file (0 bytes)", sha256)
@@ -114,7 +116,7 @@ def _describe_damage(decoded: Decoded) -> str:
 
 
 def _describe_samples(samples: np.ndarray, mono: np.ndarray) -> str:
-    """Say why the samples cannot be used; nothing if they can."""
+    """Return the reason why the samples cannot be used; empty if they can."""
     if not np.isfinite(samples).all():
         return "samples that are not numbers"
     peak = np.abs(samples).max()
@@ -132,13 +134,13 @@ def _describe_samples(samples: np.ndarray, mono: np.ndarray) -> str:
 
 
 def _measure_swing(samples: np.ndarray) -> float:
-    """Measure the largest distance of a sample from its channel's mean."""
+    """Return the largest distance of a sample from the mean of its channel."""
     means = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     return float(np.abs(samples - means).max())
 
 
 def _measure_kept_energy(samples: np.ndarray, mono: np.ndarray) -> float:
-    """Measure the energy of the mix; 1 is what independent channels leave."""
+    """Return the energy of the mix, relative to the energy that independent channels leave."""
     n_channels = samples.shape[1]
     if n_channels == 1:
         return 1.0
@@ -147,7 +149,7 @@ def _measure_kept_energy(samples: np.ndarray, mono: np.ndarray) -> float:
 
 
 def _list_notes(content: bytes, decoded: Decoded, mono: np.ndarray) -> list[str]:
-    """List what the user should know about a file that can be used."""
+    """List what the user should know about a usable file."""
     notes = []
     peak = np.abs(decoded.samples).max()
     if peak >= OVERLOAD:

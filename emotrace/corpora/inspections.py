@@ -1,4 +1,4 @@
-"""Inspections of audio files, kept in the store."""
+"""Inspect audio files, and keep the results in the store."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from emotrace.reruns.store import Store
 
 
 def inspect_audio(path: str, store: Store, recipe: Recipe) -> Inspection:
-    """Inspect a file; the same bytes, once inspected, are not decoded again.
+    """Inspect a file, or return the stored result if the same bytes were inspected before.
 
     Parameters
     ----------
     path : str
-        Of the audio file.
+        Path of the audio file.
     store : Store
+        Store that keeps inspections.
     recipe : Recipe
-        See `emotrace.corpora.recipe.write_recipe`.
+        Recipe of inspections; see `emotrace.corpora.recipe.write_recipe`.
     """
     content = read_content(path)
     if isinstance(content, Inspection):

@@ -1,8 +1,8 @@
-"""Which audio files a corpus is made of, and whether they are those that were inspected last.
+"""List the audio files of a corpus, and detect changes since the last inspection.
 
-Planning must not read all audio, and must not be deceived by time stamps: a file
-is the one that was inspected if its size and time stamp are those noted then, or
-else if its bytes are.
+Planning must not read all audio, and must not trust time stamps alone. A file counts as
+unchanged if its size and time stamp are the same as at the last inspection, or else if its
+bytes are.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from emotrace.corpora.corpus import BaseCorpus
 
 LISTING = Path("results/corpus/listing.digest")
-"""What `digest_listing` was when the files were inspected."""
+"""Path of a file with the result of `digest_listing` at the time of the last inspection."""
 
 
 class ListedFile(NamedTuple):
-    """An audio file as the corpus lists it.
+    """An audio file of a corpus, with its size and time stamp.
 
-    The numbers are -1 where there is no such file, or none that may be read: a new
-    permission leaves size and time stamp as they were, and a pipe would be waited for.
+    The numbers are -1 if there is no such file or it cannot be read. They are -1 for unreadable
+    files because changing permissions leaves size and time stamp as they were, and for pipes
+    because reading one would block.
     """
 
     clip_id: str
@@ -40,13 +41,13 @@ class ListedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """How a corpus's audio differs from what was inspected last, by ``clip_id``.
+    """Changes to a corpus's audio since the last inspection.
 
     Parameters
     ----------
     added, removed, replaced : list of str
-        `replaced` are clips whose file has other bytes, or that begin elsewhere on
-        the time line.
+        Ids of clips. `replaced` are clips whose file has other bytes, or whose position on the
+        time line has changed.
     """
 
     added: list[str]
@@ -55,11 +56,12 @@ class Changes:
 
 
 def list_files(corpus: BaseCorpus) -> list[ListedFile]:
-    """List a corpus's audio files with their sizes and time stamps.
+    """List the audio files of a corpus with their sizes and time stamps.
 
     Parameters
     ----------
     corpus : BaseCorpus
+        Corpus whose files to list.
 
     Returns
     -------
@@ -74,19 +76,19 @@ def list_files(corpus: BaseCorpus) -> list[ListedFile]:
 
 
 def digest_listing(corpus: BaseCorpus) -> str:
-    """Digest a corpus's listing; the same as last time if the audio is the same."""
+    """Digest the listing of a corpus; unchanged if the audio is the same as last time."""
     if corpus.is_made_by_workflow:
         return "made by the workflow"
     listed = list_files(corpus)
     if LISTING.exists() and _are_those_inspected(listed):
-        # A damaged digest is another one, which has the audio inspected again.
+        # If the stored digest is damaged, it differs, and the audio is inspected again.
         return LISTING.read_text(encoding="utf-8", errors="replace").strip()
-    # Of the files alone: Snakemake asks again when it has removed the outputs of last time.
+    # Digest only the files: Snakemake asks again after it has removed the outputs of last time.
     return hashlib.sha256(repr([tuple(file) for file in listed]).encode()).hexdigest()
 
 
 def find_changes(corpus: BaseCorpus) -> Changes:
-    """Compare a corpus's audio with what was inspected last."""
+    """Compare the audio of a corpus with the last inspection."""
     listed = {file.clip_id: file for file in list_files(corpus)}
     inspected = {file.clip_id: (file, sha256) for file, sha256 in _read_inspected()}
     return Changes(
@@ -134,7 +136,7 @@ def _digest_file(path: str) -> str:
 
 
 def _read_inspected() -> list[tuple[ListedFile, str]]:
-    """Read what was inspected last; nothing if the table is not as it was written."""
+    """Read the files of the last inspection; empty if the table has been changed."""
     try:
         with FILES.open(encoding="utf-8", newline="") as file:
             return [

@@ -23,29 +23,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Corpus(BaseCorpus):
-    """A corpus that its owner describes in two CSV files.
+    """A corpus that you describe in two CSV files.
 
-    Columns besides those named here are ignored. Clip ids stay text, so that "007" keeps its
-    zeros; they are compared in Unicode's composed form (NFC), and files are found whichever form
-    their names have.
+    Columns other than those listed here are ignored. Clip ids are read as text, so "007" keeps
+    its zeros. They are compared in Unicode's composed form (NFC), and files are found in whichever
+    form their names are stored.
 
     Parameters
     ----------
     clips : str
-        CSV file with the columns ``clip_id`` and ``path`` (absolute, relative to the folder of
-        this file, or below ``~``); optionally ``offset_s`` (seconds; where the audio's first
-        sample lies on the annotations' time line; 0 without the column), ``split``, ``artist``,
-        ``title``, ``genre`` (empty without the column). A split is one of
+        Path of a CSV file with the columns ``clip_id`` and ``path`` (absolute, relative to the
+        folder of this file, or beginning with ``~``). Optional columns are ``offset_s`` (seconds;
+        position of the first audio sample on the time line of the annotations; default 0) and
+        ``split``, ``artist``, ``title``, ``genre`` (default empty). A split is one of
         `emotrace.splits.labels.SPLITS` or empty.
     annotations : str
-        CSV file with the columns ``clip_id``, ``time_s`` (seconds), ``arousal``, ``valence``;
-        optionally ``arousal_std``, ``valence_std`` (NaN without the column). Not needed to list
-        the audio.
+        Path of a CSV file with the columns ``clip_id``, ``time_s`` (seconds), ``arousal`` and
+        ``valence``. Optional columns are ``arousal_std`` and ``valence_std`` (default NaN). The
+        file is not needed to list the audio.
     annotation_scale : tuple of float, default (-1, 1)
-        Lowest and highest value of the annotations' scale; mapped linearly to [-1, 1], for
-        instance (1, 9) for nine points. Values beyond it stay beyond.
+        Lowest and highest value of the annotations' scale, such as (1, 9) for a nine-point scale.
+        It is mapped linearly to [-1, 1]. Values beyond the scale are not clipped.
     annotators : int, optional
-        How many people annotated each clip, if that is known.
+        Number of people who annotated each clip, if known.
     """
 
     clips: str
@@ -58,7 +58,7 @@ class Corpus(BaseCorpus):
 
     @property
     def table_settings(self) -> dict[str, Any]:
-        """All settings but the number of annotators."""
+        """All settings except the number of annotators."""
         return {
             **self.audio_settings,
             "annotations": self.annotations,
@@ -67,7 +67,7 @@ class Corpus(BaseCorpus):
 
     @property
     def audio_settings(self) -> dict[str, Any]:
-        """The name of the clips CSV."""
+        """Path of the clips CSV."""
         return {"name": self.name, "clips": self.clips}
 
     def list_sources(self) -> list[str]:
@@ -103,8 +103,8 @@ class Corpus(BaseCorpus):
         ------
         EmotraceError
             If a file cannot be read, a column is missing, a cell is not a number, a split is
-            unknown, or a path begins with the home folder of a user whom the machine does not
-            know.
+            unknown, or a path begins with the home folder of a user who does not exist on this
+            machine.
         """
         import pandas as pd
 
@@ -169,19 +169,20 @@ def _expand_home(table: TextTable, line: int, text: str) -> Path:
 
 
 def find_spelling(path: str) -> str:
-    """Return a path as the disk spells it: an accented letter is one or two code points.
+    """Return a path in the spelling of the disk: an accented letter is one or two code points.
 
-    Programs and file systems differ in this (Unicode's forms NFC and NFD), so that a name
-    in a table and the name of its file may look alike and yet be different.
+    Programs and file systems use different Unicode forms (NFC and NFD), so a name in a table
+    and the name of its file may look the same and yet differ.
 
     Parameters
     ----------
     path : str
+        Path in any Unicode form.
 
     Returns
     -------
     str
-        The path itself if there is such a file, or none in the other spellings either.
+        Path of the existing file; `path` itself if there is no such file in any spelling.
     """
     if path.isascii() or os.path.lexists(path):
         return path

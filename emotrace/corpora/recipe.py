@@ -1,4 +1,4 @@
-"""The recipe by which audio files are inspected; imports nothing heavy."""
+"""Recipe of the inspection of audio files; imports no large libraries."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ CODE = "emotrace/corpora/inspection.py"
 
 
 def write_recipe() -> Recipe:
-    """Write the recipe by which audio files are inspected."""
+    """Return the recipe for inspecting audio files."""
     return Recipe("inspections", "audio", {}, digest_code(CODE), find_versions("av"))

@@ -1,4 +1,4 @@
-"""CSV files as tables of text, with errors that name the line and the column."""
+"""Read CSV files as tables of text, with errors that name the line and the column."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pathlib import Path
 from emotrace.runtime.errors import EmotraceError
 
 MISSING = ("", "NA")
-"""Cells that mean "no value known", besides NaN in any case."""
+"""Cells that mean "unknown", besides NaN in any case."""
 
 LARGEST = 1e9
-"""Magnitude of numbers that must be there, which are times in seconds."""
+"""Largest magnitude of required numbers, which are times in seconds."""
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """The cells of a CSV file as text, blanks around them removed.
+    """Cells of a CSV file as text, without surrounding blanks.
 
     Parameters
     ----------
     path : Path
-        Where the table was read; errors name it.
+        Path of the CSV file, for error messages.
     columns : dict of str to list of str
-        Each column's cells in the file's order.
+        Cells of each column, in the order of the file.
     lines : list of int
         For each row, the line of the file on which it ends, counted from 1.
     """
@@ -38,7 +38,7 @@ class TextTable:
     lines: list[int]
 
     def read_texts(self, column: str) -> list[str]:
-        """Return a column's cells; `EmotraceError` if there is no such column."""
+        """Return the cells of a column; raise `EmotraceError` if there is no such column."""
         if column not in self.columns:
             names = {name.lower(): name for name in self.columns}
             near = [names[name] for name in difflib.get_close_matches(column, names, n=1)]
@@ -49,7 +49,7 @@ class TextTable:
         return self.columns[column]
 
     def read_names(self, column: str) -> list[str]:
-        """Return a column's cells; `EmotraceError` if the column is missing or a cell empty."""
+        """Return the cells of a column; raise `EmotraceError` if it is missing or a cell empty."""
         texts = self.read_texts(column)
         for line, text in zip(self.lines, texts, strict=True):
             if not text:
@@ -60,15 +60,15 @@ class TextTable:
         return texts
 
     def read_numbers(self, column: str, *, required: bool = False) -> list[float]:
-        """Return a column's cells as numbers.
+        """Return the cells of a column as numbers.
 
         Parameters
         ----------
         column : str
             Name of the column.
         required : bool, default False
-            Whether each cell must hold a number, of a magnitude up to `LARGEST`; else an
-            empty cell, NA and NaN become NaN.
+            Whether each cell must hold a number of a magnitude up to `LARGEST`. If False, empty
+            cells, NA and NaN become NaN.
 
         Raises
         ------
@@ -95,22 +95,23 @@ class TextTable:
 def read_text_table(path: Path) -> TextTable:
     """Read a comma-separated file with a header, in UTF-8 with or without a byte order mark.
 
-    Quoted cells, either kind of line end, and empty lines are understood.
+    Quoted cells, both kinds of line ends, and empty lines are supported.
 
     Parameters
     ----------
     path : Path
-        The CSV file.
+        Path of the CSV file.
 
     Returns
     -------
     TextTable
+        Cells of the file.
 
     Raises
     ------
     EmotraceError
-        If the file is missing, not UTF-8, not comma-separated, has no header or a
-        column name twice, or if a row has another number of cells than the header.
+        If the file is missing, not UTF-8 or not comma-separated; if it has no header or a
+        repeated column name; or if a row and the header differ in their number of cells.
     """
     path = Path(path)
     text = _read_utf8(path)
@@ -134,7 +135,7 @@ def read_text_table(path: Path) -> TextTable:
 
 
 def describe_ids(ids: Iterable[str]) -> str:
-    """Return how many ids there are and the first five, for a message."""
+    """Return the number of ids and the first five of them, for a message."""
     ids = list(ids)
     return f"{len(ids)} ({', '.join(ids[:5])}{', …' if len(ids) > 5 else ''})"
 

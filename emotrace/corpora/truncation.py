@@ -1,28 +1,28 @@
-"""Files that end before they should."""
+"""Detect audio files that end too early."""
 
 from __future__ import annotations
 
 TOLERANCE_S = 0.1
-"""Seconds that may be missing: the headers of MP3 files count delays of encoders in."""
+"""Seconds that may be missing, because headers of MP3 files include encoder delays."""
 
 STREAMED = 2**31 - 2**16
-"""Bytes; programs that write to a pipe put at least this for a length that they do not know."""
+"""Smallest length in bytes that programs write to a pipe if they do not know the length."""
 
 
 def describe_truncation(content: bytes, *, decoded_s: float, announced_s: float) -> str:
-    """Say what is missing at the end of an audio file, or nothing.
+    """Describe what is missing at the end of an audio file; empty if nothing is.
 
-    WAV, AIFF and Ogg are looked at themselves, because FFmpeg takes what is left
-    of them for the whole. MP3 and AAC files without a header cannot be judged.
+    The content of WAV, AIFF and Ogg files is checked directly, because FFmpeg accepts a truncated
+    file as complete. MP3 and AAC files without a header cannot be checked.
 
     Parameters
     ----------
     content : bytes
-        Of the file.
+        Bytes of the file.
     decoded_s : float
         Seconds of audio that were decoded.
     announced_s : float
-        Seconds of audio according to the header; 0 if it does not say.
+        Seconds of audio according to the header; 0 if the header does not say.
     """
     if announced_s - decoded_s > TOLERANCE_S:
         return f"truncated: {decoded_s:.2f} of {announced_s:.2f} s can be decoded"
@@ -38,15 +38,14 @@ def describe_truncation(content: bytes, *, decoded_s: float, announced_s: float)
 
 
 def lacks_end(content: bytes) -> bool:
-    """Tell whether an Ogg file ends with a whole page that is not marked as the last.
+    """Return whether an Ogg file ends with a complete page that is not marked as the last.
 
-    Some programs leave the mark out, and a file that was cut off between two pages
-    looks the same.
+    Some programs omit the mark. A file that was cut off between two pages looks the same.
     """
     return content[:4] == b"OggS" and not _find_last_page(content)[5] & 0x04
 
 
-# Layout of a page: https://www.rfc-editor.org/rfc/rfc3533#section-6
+# Page layout: https://www.rfc-editor.org/rfc/rfc3533#section-6
 def _find_last_page(content: bytes) -> bytes:
     return content[content.rfind(b"OggS") :]
 

@@ -1,1 +1,1 @@
-"""Metrics, their intervals, and the tables that show them. Nothing here trains."""
+"""Metrics with intervals, baselines, sanity checks, and the tables that show them."""

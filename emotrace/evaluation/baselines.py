@@ -1,4 +1,4 @@
-"""Predictors that every model must be compared with: without audio, simple, and all-knowing."""
+"""Baselines for comparison with the models: without audio, simple, and with perfect knowledge."""
 
 from __future__ import annotations
 
@@ -29,39 +29,40 @@ LIMIT = 5.0
 """Magnitude at which normalised values are clipped."""
 
 FEWEST_CLIPS = 4
-"""Clips from which a regression can be learnt, equal audio counted once."""
+"""Smallest number of clips for a regression, with clips of equal audio counted once."""
 
 INNER_FOLDS = 5
-"""Artist-disjoint folds of the training clips, by which a regression's settings are chosen."""
+"""Number of artist-disjoint folds of the training clips for choosing a regression's settings."""
 
 RIDGE_GRID = {"ridge__alpha": [1, 10, 100, 1e3, 1e4, 3e4, 1e5]}
 SVR_GRID = {"svr__C": [0.1, 0.3, 1.0, 3.0, 10.0]}
-"""From sets of a few features to those of thousands."""
+"""Settings that cover feature sets of a few features and of thousands."""
 
 SHUFFLE_SEED = 584
-"""Deals the labels to other clips for the sanity check."""
+"""Seed with which labels are assigned to other clips for the sanity check."""
 
 LUCK = 1e-4
-"""Probability of luck at which labels that were dealt anew count as learnt."""
+"""Probability under chance below which shuffled labels count as learnt."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a baseline predictor is given for one fold and target.
+    """Input of a baseline for one fold and one target.
 
     Parameters
     ----------
     labels : numpy.ndarray, shape (clips, frames)
-        Of all clips; nan where a clip has no frame.
+        Labels of all clips; nan where a clip has no frame.
     times : numpy.ndarray, shape (clips, frames)
-        In seconds; nan where a clip has no frame.
+        Times in seconds; nan where a clip has no frame.
     pooled : numpy.ndarray, shape (clips, 2 features)
-        Mean and standard deviation over each clip's frames.
+        Mean and standard deviation of the features over the frames of each clip.
     artists, genres : numpy.ndarray of str, shape (clips,)
+        Artist and genre of each clip.
     recordings : numpy.ndarray of int, shape (clips,)
-        See `emotrace.splits.groups.number_recordings`.
+        Recording of each clip; see `emotrace.splits.groups.number_recordings`.
     train, test : numpy.ndarray of int
-        Rows of the clips.
+        Rows of the training clips and of the test clips.
     """
 
     labels: np.ndarray
@@ -79,7 +80,7 @@ class Problem:
         return np.nanmean(self.labels[self.train], axis=1)
 
     def hold(self, values: np.ndarray | float) -> np.ndarray:
-        """Predict the same at all frames of a test clip, shape (test clips, frames)."""
+        """Predict the same value at all frames of a test clip, shape (test clips, frames)."""
         return np.broadcast_to(
             np.reshape(values, (-1, 1)), (len(self.test), self.labels.shape[1])
         ).copy()
@@ -91,12 +92,11 @@ def predict_mean(problem: Problem) -> np.ndarray:
 
 
 def predict_artist_mean(problem: Problem) -> np.ndarray:
-    """Predict the mean of the artist's training clips, drawn towards the mean of the genre.
+    """Predict the mean of the artist's training clips, shrunk towards the mean of the genre.
 
-    The mean of n clips by one artist has the variance s2 / n about the artist's own
-    mean, which has the variance t2 about the genre's; so its weight is
-    n / (n + s2 / t2), the best linear one. s2 and t2 are estimated from the training
-    clips. Nothing is heard.
+    The mean of n clips by one artist has the variance s2 / n around the artist's own mean, which
+    has the variance t2 around the mean of the genre. The best linear weight is therefore
+    n / (n + s2 / t2). s2 and t2 are estimated from the training clips. No audio is used.
     """
     artists, genres = problem.artists[problem.train], problem.genres[problem.train]
     overall = problem.means.mean()
@@ -112,12 +112,12 @@ def predict_artist_mean(problem: Problem) -> np.ndarray:
 
 
 def _estimate_variance_ratio(values: np.ndarray, groups: np.ndarray) -> float:
-    """Estimate s2 / t2 by the analysis of variance with one random effect."""
+    """Estimate s2 / t2 by an analysis of variance with one random effect."""
     frame = pd.Series(values).groupby(groups)
     counts = frame.count()
     n, n_groups = len(values), len(counts)
     if n_groups in (1, n):
-        return np.inf  # Nothing tells the artists from the clips.
+        return np.inf  # The effects of artists and clips cannot be separated.
     within = ((values - frame.transform("mean")) ** 2).sum() / (n - n_groups)
     between = (counts * (frame.mean() - values.mean()) ** 2).sum() / (n_groups - 1)
     typical = (n - (counts**2).sum() / n) / (n_groups - 1)
@@ -125,45 +125,46 @@ def _estimate_variance_ratio(values: np.ndarray, groups: np.ndarray) -> float:
 
 
 def predict_ramp(problem: Problem) -> np.ndarray:
-    """Predict a straight ramp in time around the mean label: the clips' mean trend."""
+    """Predict the mean label plus a linear ramp in time, which is the mean trend of the clips."""
     labels, times = problem.labels[problem.train], problem.times[problem.train]
     centred_times = times - np.nanmean(times, axis=1, keepdims=True)
-    # Clips of one frame each have no trend.
+    # Clips with one frame each have no trend.
     slope = np.nansum(centred_times * labels) / max(np.nansum(centred_times**2), 1e-12)
     tested = problem.times[problem.test]
     return np.nanmean(labels) + slope * (tested - np.nanmean(tested, axis=1, keepdims=True))
 
 
 def predict_oracle_mean(problem: Problem) -> np.ndarray:
-    """Predict each test clip's true mean: what knowing everything but the movement gives."""
+    """Predict the true mean of each test clip: perfect knowledge of everything but the movement."""
     return problem.hold(np.nanmean(problem.labels[problem.test], axis=1))
 
 
 def predict_ridge(problem: Problem) -> np.ndarray:
-    """Predict each clip's mean by ridge regression on its pooled features."""
+    """Predict the mean of each clip by ridge regression on its pooled features."""
     return problem.hold(_regress(problem, Ridge(), RIDGE_GRID))
 
 
 def predict_svr(problem: Problem) -> np.ndarray:
-    """Predict each clip's mean by support-vector regression on its pooled features."""
+    """Predict the mean of each clip by support-vector regression on its pooled features."""
     svr = SVR(gamma="scale", epsilon=0.05)
     return problem.hold(_regress(problem, svr, SVR_GRID))
 
 
 def check_shuffled_labels(problem: Problem, name: str) -> None:
-    """Refuse a division in which labels that were dealt to other clips can be predicted.
+    """Check that labels that were shuffled among the clips cannot be predicted.
 
     Parameters
     ----------
     problem : Problem
+        Labels, features and division of the clips.
     name : str
-        What it is about, for the error.
+        Name of the problem, for the error message.
 
     Raises
     ------
     EmotraceError
-        If ridge regression of such labels, which nothing heard explains, predicts
-        those of the tested clips better than luck does.
+        If ridge regression predicts the shuffled labels of the test clips better than chance,
+        although the audio cannot explain them.
     """
     dealt = np.random.default_rng(SHUFFLE_SEED).permutation(np.nanmean(problem.labels, axis=1))
     predicted, truth = _regress(problem, Ridge(), RIDGE_GRID, dealt), dealt[problem.test]
@@ -192,7 +193,7 @@ BASELINES: Mapping[str, Callable[[Problem], np.ndarray]] = {
 def predict_baselines(
     sequences: Sequences, clips: pd.DataFrame, *, protocol: Protocol
 ) -> pd.DataFrame:
-    """Predict the tested clips of each fold by every baseline.
+    """Predict the test clips of each fold by every baseline.
 
     Parameters
     ----------
@@ -201,6 +202,7 @@ def predict_baselines(
     clips : pandas.DataFrame
         As for `emotrace.splits.folds.make_folds`, and ``genre``.
     protocol : Protocol
+        Protocol that divides the clips.
 
     Returns
     -------
@@ -210,14 +212,14 @@ def predict_baselines(
     Raises
     ------
     EmotraceError
-        If labels that were dealt to other clips can be predicted.
+        If shuffled labels can be predicted.
     """
     pooled = pool_features(sequences)
     clips = clips.set_index("clip_id").loc[sequences.clip_ids].reset_index()
     artists = name_artists(clips).astype(str)
     recordings = number_recordings(clips)
     genres = np.array([fold_spelling(genre) for genre in clips["genre"].fillna("")])
-    # The tested part of a fold is the same for every seed.
+    # The test set of a fold is the same for every seed.
     folds = make_folds(clips, protocol, seed=0)
     times = np.where(sequences.valid, sequences.times, np.nan)
     tables = []
@@ -237,7 +239,7 @@ def predict_baselines(
 
 
 def pool_features(sequences: Sequences) -> np.ndarray:
-    """Take mean and standard deviation over each clip's frames, shape (clips, 2 features)."""
+    """Return mean and standard deviation over the frames of each clip, (clips, 2 features)."""
     return np.stack(list(_pool_clips(sequences)))
 
 
@@ -248,7 +250,7 @@ def _pool_clips(sequences: Sequences) -> Iterator[np.ndarray]:
 
 
 def _find_rows(sequences: Sequences, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """Find all clips that may be learnt from, and those that are tested."""
+    """Return the rows of the training and validation clips together, and of the test clips."""
     known = sorted({*fold.training, *fold.validation} - set(fold.test))
     return sequences.find_clips(known), sequences.find_clips(fold.test)
 
@@ -259,19 +261,19 @@ def _regress(
     grid: Mapping[str, list[float]],
     labels: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Fit a regression of the clips' mean labels, or of others, and predict the test clips."""
+    """Fit a regression to the mean labels of the clips, or to `labels`; predict the test clips."""
     means = problem.means if labels is None else labels[problem.train]
     recordings = problem.recordings[problem.train]
     if len(np.unique(recordings)) < FEWEST_CLIPS:
         return np.full(len(problem.test), means.mean())
     groups = problem.artists[problem.train]
     _, counts = np.unique(groups, return_counts=True)
-    if len(means) - counts.max() < FEWEST_CLIPS:  # One artist has nearly all.
+    if len(means) - counts.max() < FEWEST_CLIPS:  # One artist has nearly all clips.
         groups = recordings
     n_folds = min(INNER_FOLDS, len(np.unique(groups)))
     with tempfile.TemporaryDirectory() as memory:
         search = GridSearchCV(
-            # The memory scales each inner fold once for all settings.
+            # The cache lets each inner fold be scaled only once for all settings.
             make_pipeline(ClipScaler(), regression, memory=memory),
             dict(grid),
             scoring="neg_mean_squared_error",
@@ -282,15 +284,15 @@ def _regress(
 
 
 class ClipScaler(TransformerMixin, BaseEstimator):
-    """The models' own normalisation, learnt from clips instead of frames."""
+    """Normalisation of the models, fitted on clips instead of frames."""
 
     def fit(self, pooled: np.ndarray, labels: object = None) -> ClipScaler:
-        """Learn from ``(clips, values)``."""
+        """Fit on values of shape ``(clips, values)``."""
         self.normalisation_ = fit_normalisation(pooled, scaling="robust", limit=LIMIT)
         return self
 
     def transform(self, pooled: np.ndarray) -> np.ndarray:
-        """Normalise ``(clips, values)``; zeros where no value varies."""
+        """Normalise ``(clips, values)``; return zeros if no value varies."""
         normalised = self.normalisation_.apply(pooled)
         return normalised if normalised.shape[1] else np.zeros((len(pooled), 1))
 

@@ -1,4 +1,4 @@
-"""How well labels can be predicted at all, given how much the annotators disagree."""
+"""Estimate how well labels can be predicted at all, given how much the annotators disagree."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from emotrace.evaluation.metrics import SUMS
 
 
 def summarise_disagreement(frames: pd.DataFrame, n_annotators: int) -> pd.DataFrame:
-    """Sum up the errors that knowing what all listeners perceive on average would leave.
+    """Summarise the errors that remain if the mean perception of all listeners is known.
 
-    A label is the mean of n annotators. Were others asked, it would come out
-    otherwise: it strays from the mean of all listeners with the standard error
-    s / sqrt(n), where s is the annotators' standard deviation. One who predicted
-    the mean of all listeners would therefore still have a mean squared error of
-    the mean of s^2 / n, and, of normal errors, a mean absolute error of
-    sqrt(2 / pi) times the mean of s / sqrt(n).
+    A label is the mean of n annotators. Other annotators would give another label: it deviates
+    from the mean of all listeners with the standard error s / sqrt(n), where s is the standard
+    deviation of the annotators. A prediction of the mean of all listeners would therefore still
+    have a mean squared error equal to the mean of s^2 / n and, for normal errors, a mean absolute
+    error of sqrt(2 / pi) times the mean of s / sqrt(n).
 
     Parameters
     ----------
     frames : pandas.DataFrame
         ``clip_id``, ``truth`` and ``std``.
     n_annotators : int
-        Per clip.
+        Number of annotators per clip.
 
     Returns
     -------
     pandas.DataFrame
-        As `emotrace.evaluation.metrics.summarise_clips` returns it, but only what R2,
-        MAE and RMSE need; the rest is nan.
+        As returned by `emotrace.evaluation.metrics.summarise_clips`, but only with what R2, MAE
+        and RMSE need; the rest is nan.
     """
     error = frames["std"] / np.sqrt(n_annotators)
     columns = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What is shown: the chosen models, and clips that stand for the others."""
+"""Choose the models and the example clips that figures show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def choose_examples(
     families: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, Any]:
-    """Decide what the figures show.
+    """Choose what the figures show.
 
     Parameters
     ----------
@@ -33,29 +33,29 @@ def choose_examples(
         ``model``, ``target``, ``validation_r2`` and ``validation_loss`` of the models of
         `feature_set`.
     annotations : pandas.DataFrame
-        The corpus's annotations.
+        Annotations of the corpus.
     tested : sequence of str
-        Clips that have predictions.
+        Ids of the clips that have predictions.
     feature_set : str
-        The set that is drawn.
+        Feature set of the models in the figures.
     baseline : str
-        The model that the best one is compared with.
+        Model with which the best one is compared.
     families : sequence of str
         Trained families whose attention is drawn.
     clips : sequence of str
-        Clips to draw; chosen here where empty.
+        Ids of the clips to draw; if empty, this function chooses them.
 
     Returns
     -------
     dict
-        ``clips``: the clips; ``baseline``: the model; ``best`` and each of
-        `families`: for each target the model of any family, or of this one, that the
-        validation set chose.
+        ``clips``: ids of the clips; ``baseline``: name of the model; ``best``: for each target,
+        the model with the best score on the validation set; and each of `families`: the same
+        among the models of this family.
 
     Raises
     ------
     EmotraceError
-        If a clip to draw was never tested.
+        If a clip to draw is not in any test set.
     """
     unknown = sorted(set(clips) - set(tested))
     if unknown:
@@ -77,22 +77,22 @@ def choose_examples(
 
 
 def spread_clips(annotations: pd.DataFrame) -> list[str]:
-    """Choose up to four clips, the furthest out in each quadrant of arousal and valence.
+    """Choose up to four clips: the most extreme one in each quadrant of arousal and valence.
 
     Parameters
     ----------
     annotations : pandas.DataFrame
-        Of the clips to choose from.
+        Annotations of the clips to choose from.
 
     Returns
     -------
     list of str
-        From high to low arousal, positive valence first.
+        Ids from high to low arousal, positive valence first.
     """
     means = annotations.groupby("clip_id")[list(TARGETS)].mean()
     centred = (means - means.mean()) / means.std(ddof=0).replace(0, 1)
-    # The nearer of its two borders tells how far a clip is inside a quadrant; a sum would
-    # prefer clips that are extreme in one emotion alone.
+    # The distance to the nearer border shows how far inside a quadrant a clip is. A sum would
+    # prefer clips that are extreme in only one emotion.
     chosen = [
         (centred * np.array(signs)).min(axis=1).idxmax()
         for signs in itertools.product((1, -1), repeat=2)

@@ -1,4 +1,4 @@
-"""Whether one model is better than another, on the same songs."""
+"""Test whether one model is better than another, on the same songs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from emotrace.models.families import read_family
 COMPARED = ("r2", "tau")
 
 SIGNIFICANT = 0.05
-"""Adjusted p at or above which two models are a tie."""
+"""Adjusted p-value; at or above it, two models count as tied."""
 
 FEWEST_SONGS = 10
-"""Songs from which p is told. Of fewer than about 60 it is too large, which errs on the safe side:
-R2 of few songs varies so much that nothing is told apart."""
+"""Smallest number of songs for a p-value. With fewer than about 60 songs, p is too large, which
+is the safe side: R2 varies so much that no difference is significant."""
 
 
 def name_controls(model: str) -> list[str]:
-    """Name the models of the same sizes that tell what a model's attention is worth."""
+    """Return the control models of the same sizes, which show what a model's attention adds."""
     family, _, sizes = model.partition("_")
     return [f"{control}_{sizes}" for control in read_family(family).controls]
 
@@ -30,23 +30,23 @@ def name_controls(model: str) -> list[str]:
 def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> dict[str, float]:
     """Score two models on the same bootstrap samples of the clips.
 
-    Songs that are hard are hard for both, so the difference is known better than
-    either score.
+    Songs that are hard for one model are hard for the other, so the difference is more precise
+    than either score.
 
     Parameters
     ----------
     first, second : pandas.DataFrame
-        Of the same clips, as `emotrace.evaluation.metrics.summarise_clips` returns them.
+        Summaries of the same clips; see `emotrace.evaluation.metrics.summarise_clips`.
     n_samples : int
-        Bootstrap samples.
+        Number of bootstrap samples.
 
     Returns
     -------
     dict of str to float
-        ``r2_difference`` (first less second) with ``_low`` and ``_high``, the same
-        for tau, and ``p`` of the difference in R2: that of a normal distribution with
-        the bootstrap's standard error (Efron and Tibshirani, "An Introduction to the
-        Bootstrap", 1993, chapter 13); nan below `FEWEST_SONGS`, or without an R2.
+        ``r2_difference`` (first minus second) with ``_low`` and ``_high``, the same for tau, and
+        ``p`` of the difference in R2. p assumes a normal distribution with the standard error of
+        the bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter
+        13); it is nan for fewer than `FEWEST_SONGS`, or without an R2.
     """
     second = second.loc[first.index]
     weights = resample_clips(len(first), n_samples)
@@ -66,7 +66,7 @@ def compare_clips(first: pd.DataFrame, second: pd.DataFrame, n_samples: int) -> 
 
 
 def adjust_for_comparisons(p: Sequence[float]) -> np.ndarray:
-    """Adjust p-values for their number, by Holm's step-down method.
+    """Adjust p-values for multiple comparisons by Holm's step-down method.
 
     S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
     """

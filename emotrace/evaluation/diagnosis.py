@@ -1,4 +1,4 @@
-"""Tables that tell what the scores are worth: comparisons, attention, calibration, groups."""
+"""Build tables that help to judge the scores: comparisons, attention, calibration, groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emotrace.evaluation.validation import choose_best
 from emotrace.models.families import read_family
 
 FEWEST_SONGS = 10
-"""Songs that a group must have for an R2: of fewer, it says more of the songs than of the model."""
+"""Smallest number of songs of a group with an R2; with fewer, R2 depends mostly on the songs."""
 
 P_CAPTION = (
     "p of the difference in R2, adjusted for the number of rows (Holm); left out below "
@@ -24,7 +24,7 @@ P_CAPTION = (
 
 
 def build_comparison_table(found: Evaluation, target: str, about: Circumstances) -> Table:
-    """Compare the chosen model with each other one, on the same songs."""
+    """Compare the chosen model with every other model, on the same songs."""
     rows = found.compare("choice", target, about.feature_set)
     table = Table(
         label=f"comparisons-{target}",
@@ -40,7 +40,7 @@ def build_comparison_table(found: Evaluation, target: str, about: Circumstances)
 
 
 def build_attention_table(found: Evaluation, target: str, about: Circumstances) -> Table:
-    """Compare attentive models with what their attention might be replaced by."""
+    """Compare attentive models with simpler substitutes for their attention."""
     rows = found.compare("attention", target, about.feature_set)
     controls = _describe_controls(rows["model"])
     table = Table(
@@ -59,7 +59,7 @@ def build_attention_table(found: Evaluation, target: str, about: Circumstances) 
 
 
 def build_calibration_table(found: Evaluation, about: Circumstances) -> Table:
-    """Tell how far predictions spread, and how well they follow the movement within a clip."""
+    """Show how far predictions spread, and how well they follow the movement within a clip."""
     table = Table(
         label="calibration",
         caption=f"Dynamics and calibration of the models chosen of each kind on "
@@ -83,7 +83,7 @@ def build_calibration_table(found: Evaluation, about: Circumstances) -> Table:
 
 
 def build_group_table(found: Evaluation, about: Circumstances) -> Table:
-    """Score the chosen models on the songs of each genre, and of artists heard and unheard."""
+    """Score the chosen models on the songs of each genre, and of heard and unheard artists."""
     table = Table(
         label="groups",
         caption=f"Groups of songs: the chosen models on {about.feature_set}, by genre and by "
@@ -104,7 +104,7 @@ def build_group_table(found: Evaluation, about: Circumstances) -> Table:
 
 
 def _describe_controls(models: Iterable[str]) -> str:
-    """Say how the controls of some models differ from them, such as "with ... (UniformAT)"."""
+    """Describe how the controls of some models differ, such as "with ... (UniformAT)"."""
     families: dict[str, list[str]] = {}
     for family in sorted({model.partition("_")[0] for model in models}):
         for control, difference in read_family(family).controls.items():

@@ -1,4 +1,4 @@
-"""What the figures show: the chosen models' predictions, errors and attention, from their files."""
+"""Read what the figures show: predictions, errors and attention of the chosen models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from emotrace.reruns.checksums import read_json, read_table
 KEYS = ["clip_id", "time_s"]
 
 Maps = dict[str, tuple[np.ndarray, np.ndarray]]
-"""For each clip the times of its frames, and weights."""
+"""For each clip, the times of its frames, and weights."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """The choices of ``results/examples.json``, and the files of the runs they name.
+    """The choices in ``results/examples.json``, and the files of the runs that they name.
 
     Parameters
     ----------
     choices : dict
-        See `emotrace.evaluation.choices.choose_examples`.
+        Choices; see `emotrace.evaluation.choices.choose_examples`.
     files : dict of str to Path
-        For each model drawn, one file that its training left.
+        For each model to draw, one file of its training run.
     """
 
     choices: dict
@@ -35,21 +35,21 @@ class Examples:
 
     @property
     def clip_ids(self) -> list[str]:
-        """The clips to draw."""
+        """Ids of the clips to draw."""
         return self.choices["clips"]
 
     @property
     def baseline_label(self) -> str:
-        """The baseline and the feature set, such as "LSTM_64 on compare"."""
+        """Name of the baseline and the feature set, such as "LSTM_64 on compare"."""
         return f"{self.choices['baseline']} on {self.choices['feature_set']}"
 
     def name_models(self, role: str) -> dict[str, str]:
-        """Name for each target the model of a role, such as "AT_64 on compare"."""
+        """Return the name of a role's model for each target, such as "AT_64 on compare"."""
         feature_set = self.choices["feature_set"]
         return {target: f"{self.choices[role][target]} on {feature_set}" for target in TARGETS}
 
     def read_predictions(self, model: str, target: str) -> pd.DataFrame:
-        """Read a model's predictions of one target, averaged over seeds.
+        """Read the predictions of a model for one target, averaged over seeds.
 
         Returns
         -------
@@ -62,13 +62,13 @@ class Examples:
     def read_curves(
         self, target: str, annotations: pd.DataFrame
     ) -> dict[str, dict[str, np.ndarray]]:
-        """Read for each clip to draw the truth, and what the two models that are shown predict.
+        """Read the true labels and the predictions of both models for each clip to draw.
 
         Returns
         -------
         dict of str to dict
-            For each clip ``times_s``, ``truth``, ``truth_std`` and the predictions ``best`` and
-            ``baseline``, in order of time, ``(frames,)`` each.
+            For each clip, ``times_s``, ``truth``, ``truth_std`` and the predictions ``best`` and
+            ``baseline``, in order of time, each of shape ``(frames,)``.
         """
         best = self.read_predictions(self.choices["best"][target], target)
         baseline = self.read_predictions(self.choices["baseline"], target)
@@ -88,23 +88,23 @@ class Examples:
         }
 
     def read_errors(self, model: str, target: str, annotations: pd.DataFrame) -> np.ndarray:
-        """Read the mean absolute error of each tested clip, ``(clips,)``."""
+        """Read the mean absolute error of each test clip, ``(clips,)``."""
         predictions = self.read_predictions(model, target)
         frames = predictions.merge(annotations, on=KEYS)
         errors = (frames["prediction"] - frames[target]).abs()
         return errors.groupby(frames["clip_id"]).mean().to_numpy()
 
     def read_maps(self, role: str) -> dict[str, Maps]:
-        """Read for each target the attention of the model of a role."""
+        """Read the attention of a role's model for each target."""
         return {
             target: read_attention(self.files[self.choices[role][target]], target, self.clip_ids)
             for target in TARGETS
         }
 
     def read_received(self, role: str) -> dict[str, Maps]:
-        """Read for each target and clip the times of frames and the attention that they receive.
+        """Read, for each target and clip, the times of the frames and the attention they receive.
 
-        It is averaged over the frames that are predicted, ``(frames,)``.
+        The attention is averaged over the predicted frames; its shape is ``(frames,)``.
         """
         return {
             target: {clip_id: (times, map_.mean(axis=0)) for clip_id, (times, map_) in maps.items()}
@@ -113,7 +113,7 @@ class Examples:
 
 
 def open_examples(path: str | Path, files: Sequence[str | Path]) -> Examples:
-    """Read the choices and find the runs' files, which lie in folders named as the models."""
+    """Read the choices and find the files of the runs, which lie in folders named like models."""
     return Examples(read_json(path), {Path(file).parent.name: Path(file) for file in files})
 
 
@@ -123,15 +123,17 @@ def read_attention(path: str | Path, target: str, clip_ids: Sequence[str]) -> Ma
     Parameters
     ----------
     path : str or Path
-        A run's ``attention.parquet``.
+        Path of the ``attention.parquet`` of a run.
     target : {"arousal", "valence"}
+        Target that the model predicts.
     clip_ids : sequence of str
+        Ids of the clips.
 
     Returns
     -------
     dict of str to tuple
-        For each clip its frames' times in seconds, ``(frames,)``, and the weights,
-        ``(frames, frames)``; rows are predicted, columns attended frames.
+        For each clip, the times of its frames in seconds, ``(frames,)``, and the weights,
+        ``(frames, frames)``; rows are predicted frames, columns are attended frames.
     """
     filters = [("target", "==", target), ("clip_id", "in", list(clip_ids))]
     table = read_table(path, filters=filters)

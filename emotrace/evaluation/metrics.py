@@ -1,9 +1,9 @@
-"""How far predictions are from the truth, each figure with a song-level bootstrap interval.
+"""Compute metrics of predictions, with song-level bootstrap intervals.
 
-R2, MAE, RMSE, CCC and calibration are pooled over the frames of all clips (a clip's
-own R2 means little where 98 % of the variance lies between clips); Kendall's tau-b
-and Pearson's r are computed within each clip and averaged. Every one of them is a
-function of sums over clips, so that a bootstrap over songs only weighs clips anew.
+R2, MAE, RMSE, CCC and calibration are pooled over the frames of all clips, since the R2 of a
+single clip means little if 98 % of the variance lies between clips. Kendall's tau-b and Pearson's
+r are computed within each clip and averaged. Each metric is a function of sums over clips, so a
+bootstrap over songs only changes the weights of the clips.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ SUMS = (
 """Columns of `summarise_clips`."""
 
 LEAST_VARIANCE = 1e-12
-"""Variance of labels or predictions that do not move: so much of it rounding leaves."""
+"""Variance below which labels or predictions count as constant, since rounding leaves as much."""
 
 
 def summarise_clips(frames: pd.DataFrame) -> pd.DataFrame:
-    """Sum up each clip, so that any set of clips can be scored from its rows.
+    """Summarise each clip, so that any set of clips can be scored from its rows.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def summarise_clips(frames: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per clip, indexed by ``clip_id``, columns `SUMS`. ``constant`` is 1
-        where tau and ``correlation`` (Pearson's r) are undefined, because truth or
-        prediction never moves; both then count as 0.
+        One row per clip, indexed by ``clip_id``, with the columns `SUMS`. ``constant`` is 1 if
+        tau and ``correlation`` (Pearson's r) are undefined, because truth or prediction is
+        constant; both then count as 0.
     """
     rows = {clip_id: _sum_clip(clip) for clip_id, clip in frames.groupby("clip_id")}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(SUMS))
@@ -77,30 +77,29 @@ def _sum_clip(clip: pd.DataFrame) -> tuple[float, ...]:
 
 
 def correlate(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, float]:
-    """Return Kendall's tau-b and Pearson's r of one clip; nan where one of the two never moves."""
+    """Return Kendall's tau-b and Pearson's r of one clip; nan if either input is constant."""
     if np.ptp(truth) == 0 or np.ptp(prediction) == 0:
         return np.nan, np.nan
     return kendalltau(truth, prediction).statistic, np.corrcoef(truth, prediction)[0, 1]
 
 
 def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Compute all metrics from the sums of clips.
+    """Compute all metrics from summaries of clips.
 
     Parameters
     ----------
     sums : pandas.DataFrame
-        As `summarise_clips` returns it.
+        Summaries, as returned by `summarise_clips`.
     weights : numpy.ndarray, shape (samples, clips), optional
-        How often each clip counts; once where not given.
+        Weight of each clip; 1 if not given.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        For each of `METRICS` an array of shape (samples,). ``spread`` is the standard
-        deviation of the predictions in units of the truth's; ``slope`` that of the
-        regression of truth on prediction, 1 if calibrated; ``bias`` their mean error.
-        R2, CCC and ``spread`` are nan where the truth does not vary, ``slope`` where the
-        predictions do not.
+        For each of `METRICS`, an array of shape (samples,). ``spread`` is the standard deviation
+        of the predictions relative to that of the truth; ``slope`` is the slope of the regression
+        of truth on prediction, 1 if calibrated; ``bias`` is the mean error. R2, CCC and
+        ``spread`` are nan if the truth is constant; ``slope`` is nan if the prediction is.
 
     Examples
     --------
@@ -121,12 +120,12 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
     prediction_variance = total["prediction_squared"] / frames - prediction_mean**2
     covariance = total["product"] / frames - truth_mean * prediction_mean
     mean_squared_error = total["error_squared"] / frames
-    # No share of a variance can be explained where there is none.
+    # R2 is a share of the variance, so it is undefined without variance.
     truth_variance = np.where(truth_variance > LEAST_VARIANCE, truth_variance, np.nan)
-    # Rounding may leave a constant prediction a variance below zero.
+    # Rounding can make the variance of a constant prediction negative.
     prediction_variance = np.maximum(prediction_variance, 0.0)
     bias = prediction_mean - truth_mean
-    # A constant prediction has no slope: as good as nan, which a CSV leaves empty.
+    # A constant prediction has no slope, so it is nan, which is an empty cell in a CSV.
     moves = prediction_variance > LEAST_VARIANCE
     slope = np.divide(covariance, prediction_variance, where=moves, out=np.full_like(bias, np.nan))
     return {
@@ -143,32 +142,32 @@ def score_clips(sums: pd.DataFrame, weights: np.ndarray | None = None) -> dict[s
 
 
 def resample_clips(n_clips: int, n_samples: int, seed: int = 0) -> np.ndarray:
-    """Draw clips with replacement, equally many as there are.
+    """Draw clips with replacement, as many as there are.
 
     Returns
     -------
     numpy.ndarray, shape (samples, clips)
-        How often each clip was drawn.
+        Number of times each clip was drawn.
     """
     generator = np.random.default_rng(seed)
     return generator.multinomial(n_clips, np.full(n_clips, 1 / n_clips), size=n_samples)
 
 
 def score_with_intervals(sums: pd.DataFrame, n_samples: int) -> dict[str, float]:
-    """Score clips, with 95 % song-level bootstrap intervals.
+    """Score clips with 95 % song-level bootstrap intervals.
 
     Parameters
     ----------
     sums : pandas.DataFrame
-        As `summarise_clips` returns it.
+        Summaries, as returned by `summarise_clips`.
     n_samples : int
-        Bootstrap samples; the same clips are drawn for every model.
+        Number of bootstrap samples; the same clips are drawn for every model.
 
     Returns
     -------
     dict of str to float
-        For each metric ``r2``, ``r2_low`` and ``r2_high`` (the 2.5th and 97.5th
-        percentile).
+        For each metric, for example, ``r2``, ``r2_low`` and ``r2_high`` (the 2.5th and 97.5th
+        percentiles).
     """
     scores = score_clips(sums)
     samples = score_clips(sums, resample_clips(len(sums), n_samples))
@@ -181,7 +180,7 @@ def score_with_intervals(sums: pd.DataFrame, n_samples: int) -> dict[str, float]
 
 
 def find_interval(samples: np.ndarray) -> tuple[float, float]:
-    """Return the 2.5th and 97.5th percentile of the samples that are numbers."""
+    """Return the 2.5th and 97.5th percentiles of the samples that are not nan."""
     samples = samples[~np.isnan(samples)]
     if len(samples) == 0:
         return np.nan, np.nan
@@ -190,18 +189,18 @@ def find_interval(samples: np.ndarray) -> tuple[float, float]:
 
 
 def score_seeds(sums_by_seed: Sequence[pd.DataFrame]) -> dict[str, float]:
-    """Score every seed alone: what one trained model reaches, and how much that varies.
+    """Score every seed separately, and measure how much the scores vary.
 
     Parameters
     ----------
     sums_by_seed : sequence of pandas.DataFrame
-        One `summarise_clips` per seed.
+        Summaries of each seed, as returned by `summarise_clips`.
 
     Returns
     -------
     dict of str to float
-        For each metric ``r2_one_seed``, the mean over seeds, and ``r2_seed_std``,
-        the standard deviation (nan for a single seed); both nan where no seeds are.
+        For each metric, for example, ``r2_one_seed``, the mean over seeds, and ``r2_seed_std``,
+        the standard deviation (nan for a single seed); both are nan without seeds.
     """
     scores = [score_clips(sums) for sums in sums_by_seed]
     row = {}

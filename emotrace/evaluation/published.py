@@ -1,13 +1,12 @@
-"""Figures published for emoMusic, to stand beside ours.
+"""Results published for emoMusic, for comparison with ours.
 
-S. Chaki, P. Doshi, S. Bhattacharya, P. Patnaik, "Explaining Perceived Emotion
-Predictions in Music: An Attentive Approach", ISMIR 2020 (tables 1 to 3; the
-baseline is their own run of Weninger et al., ICASSP 2014). Full clips of 45 s,
-ten random folds, with the reported fold also used for early stopping and for
-the choice of sizes, so these figures are optimistic.
+S. Chaki, P. Doshi, S. Bhattacharya, P. Patnaik, "Explaining Perceived Emotion Predictions in Music:
+An Attentive Approach", ISMIR 2020 (tables 1 to 3; the baseline is their own run of Weninger et al.,
+ICASSP 2014). They use full clips of 45 s and ten random folds. The reported fold is also used for
+early stopping and for the choice of sizes, so these results are optimistic.
 
-F. Weninger, F. Eyben, B. Schuller, "On-line continuous-time music mood regression
-with deep recurrent neural networks", ICASSP 2014 (full clips, official split).
+F. Weninger, F. Eyben, B. Schuller, "On-line continuous-time music mood regression with deep
+recurrent neural networks", ICASSP 2014 (full clips, official split).
 """
 
 from __future__ import annotations
@@ -36,16 +35,16 @@ class Published:
 
 
 MARKS = {"protocol": "†", "excerpts": "‡", "impossible": "§"}
-"""What sets a published result apart from ours."""
+"""Signs for the differences between a published result and ours."""
 
 ROUNDING = 0.005
-"""Half of the last digit printed."""
+"""Half a unit of the last printed digit."""
 
 WENINGER = {
     ("arousal", "compare"): Published("arousal", "compare", "LSTM", 0.70, protocol="official"),
     ("valence", "compare"): Published("valence", "compare", "LSTM", 0.50, protocol="official"),
 }
-"""Weninger et al., the best of their networks; they print no tau and no MAE on this scale."""
+"""Best network of Weninger et al.; they report no tau, and no MAE on this scale."""
 
 RESULTS = (
     Published("arousal", "compare", "LSTM_400", 0.60, 0.14, 0.11),
@@ -76,7 +75,7 @@ RESULTS = (
 
 
 def find_published(target: str, feature_set: str, model: str) -> Published | None:
-    """Return what was published for exactly this configuration, if anything."""
+    """Return the published result of exactly this configuration, if there is one."""
     for result in RESULTS:
         if (result.target, result.feature_set, result.model) == (target, feature_set, model):
             return result
@@ -84,7 +83,7 @@ def find_published(target: str, feature_set: str, model: str) -> Published | Non
 
 
 def find_published_best(target: str, feature_set: str, kind: str) -> Published | None:
-    """Return the best published result of a kind of model (see `name_kind`), if any."""
+    """Return the best published result of a kind of model (see `name_kind`), if there is one."""
     results = [
         result
         for result in RESULTS
@@ -97,22 +96,23 @@ def find_published_best(target: str, feature_set: str, kind: str) -> Published |
 def mark_published(
     published: Published, protocol: str, are_excerpts: bool, truth_variance: float
 ) -> str:
-    """Mark what keeps a published result from being compared with ours.
+    """Return signs for what limits the comparison of a published result with ours.
 
     Parameters
     ----------
     published : Published
+        Published result.
     protocol : str
-        Ours.
+        Protocol of our result.
     are_excerpts : bool
-        Whether we hear less than full clips.
+        Whether our clips are shorter than the full clips.
     truth_variance : float
-        Of our labels.
+        Variance of our labels.
 
     Returns
     -------
     str
-        Of the signs in `MARKS`.
+        Signs from `MARKS`.
     """
     highest = bound_r2(max(published.mae - ROUNDING, 0), truth_variance)
     reasons = {
@@ -124,9 +124,9 @@ def mark_published(
 
 
 def name_kind(model: str) -> str:
-    """Name the kind of model that the paper groups by, such as ``"AT, stacked"``.
+    """Return the kind of a model, as the paper groups them, such as ``"AT, stacked"``.
 
-    A family with no more than one size is a kind by itself.
+    A family whose models have at most one size is a kind by itself.
     """
     family, *sizes = model.split("_")
     if read_family(family).most_sizes == 1:

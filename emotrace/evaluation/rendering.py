@@ -1,4 +1,4 @@
-"""Tables as LaTeX to be included in a paper, and as a page to be read."""
+"""Render tables as LaTeX for a paper, and as an HTML page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from emotrace.evaluation.table import Cell, Row, Score, Table
 
 MINUS = "−"
 NOTHING = "–"
-"""What a cell shows for a figure that is not a number."""
+"""Text of a cell whose value is nan."""
 
 MOST_SCORED = 3
-"""Columns of scores with intervals that fit an ordinary page in footnote size."""
+"""Number of columns of scores with intervals that fit on an ordinary page in footnote size."""
 
 LATEX_SYMBOLS = {"R2": "$R^2$", "tau": r"$\tau$"}
 LATEX_COLUMNS = {"text": "l", "figure": "r", "scored": r"r@{\hspace{2pt}}r"}
@@ -45,16 +45,16 @@ LATEX_ESCAPES = {
     "<": "$<$",
     ">": "$>$",
     "|": r"\textbar{}",
-    '"': "''",  # as babel's languages leave it, some of which take the other for a command
+    '"': "''",  # as in babel's languages, some of which use the other character as a command
     NOTHING: "--",
 }
 
 LIGATURE = re.compile("(?<=[-`',?!])(?=[-`',])")
-"""Between characters that LaTeX would join to another one, such as two hyphens."""
+"""Position between characters that LaTeX would join, such as two hyphens."""
 
 LATEX_CHARACTERS = {chr(code) for code in range(0xA1, 0x17F)} - set("¤«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŲųŦŧ")
 LATEX_CHARACTERS |= set("ȘșȚțẞ‐—‘’“”•…‰€™")
-"""Characters that pdflatex sets in its own encoding, OT1, and in T1."""
+"""Characters that pdflatex supports both in its own encoding, OT1, and in T1."""
 
 CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґў"
 GREEK = "αβγδεζηθικλμνξοπρσςτυφχψω"
@@ -66,7 +66,7 @@ LATIN = dict(zip(CYRILLIC, LATIN_OF_CYRILLIC.split(), strict=True))
 LATIN |= dict(zip(GREEK, LATIN_OF_GREEK.split(), strict=True))
 LATIN |= dict(zip("ðđþħŋ", ("d", "d", "th", "h", "ng"), strict=True))
 LATIN |= {letter.upper(): latin.capitalize() for letter, latin in LATIN.items() if letter != "ς"}
-"""Letters of other scripts as English texts write them."""
+"""Letters of other scripts, as English texts transliterate them."""
 
 LATEX_NEAREST = LATIN | {
     "«": r"$\ll$",
@@ -77,10 +77,11 @@ LATEX_NEAREST = LATIN | {
     "‚": ",",
     "⁄": "/",
 }
-"""What stands for characters that pdflatex sets only in some encodings, or not at all."""
+"""Replacements of characters that pdflatex supports only in some encodings, or not at all."""
 
 LATEX_CHOICE = r"\providecommand{\emotracetext}[2]{\ifdefined\Umathchar#1\else#2\fi}"
-"""Takes a text as it is, and as pdflatex can set it; lualatex and xelatex have this primitive."""
+"""Command with two arguments: a text as it is, and a form that pdflatex supports. It tests for a
+primitive that only lualatex and xelatex have."""
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -118,20 +119,22 @@ tbody tr:hover td {{ background: #f2f5f8; }}
 
 
 def render_latex(tables: Sequence[Table], note: str) -> str:
-    r"""Write tables as LaTeX that `\input` takes where ``booktabs`` is loaded.
+    r"""Render tables as LaTeX for use with `\input`; they need the package ``booktabs``.
 
-    pdflatex sets what it can of any text. Other characters stand in Latin letters, without
-    their accents, or as U+ and their number; lualatex and xelatex get all as it is.
+    In pdflatex, unsupported characters are replaced by Latin letters without accents, or by U+
+    and their number. lualatex and xelatex show all text unchanged.
 
     Parameters
     ----------
     tables : sequence of Table
+        Tables to render.
     note : str
-        Set in small print below each table.
+        Note in small print below each table.
 
     Returns
     -------
     str
+        LaTeX code.
     """
     head = "% Written by emotrace. Needs \\usepackage{booktabs}.\n"
     body = "\n".join(_render_latex_table(table, note) for table in tables)
@@ -183,7 +186,7 @@ def _render_latex_rows(table: Table, kinds: Sequence[str]) -> Iterator[str]:
 
 
 def _find_kinds(table: Table) -> list[str]:
-    """Tell of each column whether it holds text, figures, or scores with intervals."""
+    """Return for each column whether it holds text, numbers, or scores with intervals."""
     return [_find_kind(column) for column in zip(*(row.cells for row in table.rows), strict=True)]
 
 
@@ -207,7 +210,7 @@ def _render_latex_row(row: Row, kinds: Sequence[str]) -> str:
 
 
 def _write_cell(cell: Cell) -> tuple[str, str]:
-    """Write a cell's figure or text, and its interval or deviation."""
+    """Return the number or text of a cell, and its interval or deviation."""
     if not isinstance(cell, Score):
         return str(cell), ""
     value = _write_number(cell.value, cell.digits)
@@ -219,7 +222,7 @@ def _write_cell(cell: Cell) -> tuple[str, str]:
 
 
 def _write_number(value: float, n_digits: int) -> str:
-    """Write a few decimals and, as the paper does, no zero before the point."""
+    """Format a number with a few decimals and, as in the paper, no zero before the point."""
     if math.isnan(value):
         return NOTHING
     digits = f"{abs(value):.{n_digits}f}" if abs(value) < 100 else f"{abs(value):.0f}"
@@ -229,7 +232,7 @@ def _write_number(value: float, n_digits: int) -> str:
 
 def _join_latex(cells: Sequence[str] | map) -> str:
     row = " & ".join(cells) + r" \\"
-    # LaTeX would take these for an option of the command that ends the row above.
+    # LaTeX would read these characters as an option of the command that ends the row above.
     return "{}" + row if row.lstrip().startswith(("[", "*")) else row
 
 
@@ -248,7 +251,7 @@ def _escape_latex(text: str) -> str:
 
 
 def _simplify(character: str) -> str:
-    """Turn whatever is blank or controls a printer into a space, and drop what is not printed."""
+    """Replace blanks and control characters by a space, and remove unprintable characters."""
     category = unicodedata.category(character)
     if category in ("Cc", "Zs", "Zl", "Zp"):
         return " "
@@ -260,7 +263,7 @@ def _is_known_to_latex(character: str) -> bool:
 
 
 def _replace_character(character: str) -> str:
-    """Write a character that pdflatex does not know in others, or else its number."""
+    """Replace a character that pdflatex does not support by others, or by its number."""
     if character in LATEX_NEAREST:
         return LATEX_NEAREST[character]
     decomposed = unicodedata.normalize("NFKD", character)
@@ -271,18 +274,21 @@ def _replace_character(character: str) -> str:
 
 
 def render_html(tables: Sequence[Table], note: str, *, title: str) -> str:
-    """Write tables as one page without scripts or outside resources.
+    """Render tables as one HTML page without scripts or external resources.
 
     Parameters
     ----------
     tables : sequence of Table
+        Tables to render.
     note : str
-        Stands once, at the top.
+        Note at the top of the page.
     title : str
+        Title of the page.
 
     Returns
     -------
     str
+        HTML code.
     """
     return PAGE.format(
         title=html.escape(title),

@@ -1,4 +1,4 @@
-"""Signs that a score is not to be believed; each stops the run."""
+"""Sanity checks of the scores; a failed check stops the run."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import pandas as pd
 from emotrace.runtime.errors import EmotraceError
 
 TOO_GOOD = 0.97
-"""R2 that nothing reaches by listening: a clip's own true mean reaches .98."""
+"""R2 that no prediction from audio can reach: the true mean of each clip reaches .98."""
 
 FEWEST_SONGS = 10
-"""Songs on which such an R2 is no luck."""
+"""Smallest number of songs on which such an R2 cannot be chance."""
 
 
 def check_for_leaks(metrics: pd.DataFrame) -> None:
-    """Refuse scores that only a leak explains.
+    """Check for scores that only a leak can explain.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
-        As `emotrace.evaluation.scores.score_runs` returns it.
+        Scores, as returned by `emotrace.evaluation.scores.score_runs`.
 
     Raises
     ------
     EmotraceError
-        If a model's R2 is above `TOO_GOOD` on at least `FEWEST_SONGS`.
+        If a model's R2 is above `TOO_GOOD` on at least `FEWEST_SONGS` songs.
     """
     for row in metrics.itertuples():
         if row.kind == "model" and row.r2 > TOO_GOOD and row.n_clips >= FEWEST_SONGS:
@@ -39,17 +39,17 @@ def check_for_leaks(metrics: pd.DataFrame) -> None:
 
 
 def check_consistency(metrics: pd.DataFrame) -> None:
-    """Refuse rows whose MAE and R2 cannot both be true for the labels at hand.
+    """Check that the MAE and the R2 of each row are possible together for the given labels.
 
     Parameters
     ----------
     metrics : pandas.DataFrame
-        As `emotrace.evaluation.scores.score_runs` returns it.
+        Scores, as returned by `emotrace.evaluation.scores.score_runs`.
 
     Raises
     ------
     EmotraceError
-        Naming the row and the R2 that its MAE allows.
+        If they are not. The error names the row and the largest R2 that its MAE allows.
     """
     for row in metrics.itertuples():
         bound = bound_r2(row.mae, row.truth_variance)
@@ -63,5 +63,5 @@ def check_consistency(metrics: pd.DataFrame) -> None:
 
 
 def bound_r2(mae: float, variance: float) -> float:
-    """Return the highest R2 that a MAE allows, 1 - MAE^2 / variance, since MAE <= RMSE."""
+    """Return the largest R2 that a MAE allows: 1 - MAE^2 / variance, since MAE <= RMSE."""
     return 1 - mae**2 / variance if variance > 0 else -math.inf

@@ -1,4 +1,4 @@
-"""The tables of an evaluation: scores, comparisons of two models, and scores of groups of songs."""
+"""Score models and baselines, compare pairs of models, and score groups of songs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from emotrace.splits.protocol import Protocol
 from emotrace.splits.spelling import unify_spellings
 
 ANNOTATORS = "Annotators"
-"""The baseline that knows what all listeners perceive on average."""
+"""Name of the baseline that knows the mean perception of all listeners."""
 
 HEARING = ("Ridge", "SVR")
-"""Baselines that models are compared with, because they hear the music too."""
+"""Baselines that models are compared with, because they also use the audio."""
 
 SHUFFLED = "shuffled"
 
 
 class Key(NamedTuple):
-    """What a score is about."""
+    """Identifies what a score belongs to."""
 
     target: str
     feature_set: str
@@ -43,20 +43,22 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """A model's predictions of one target, summed up clip by clip.
+    """Predictions of a model for one target, summarised by clip.
 
     Parameters
     ----------
     kind : {"model", "baseline"}
+        Whether a model or a baseline made the predictions.
     clips : pandas.DataFrame
-        Of the average of the seeds' predictions; see
+        Summary of the predictions averaged over seeds; see
         `emotrace.evaluation.metrics.summarise_clips`.
     seeds : list of pandas.DataFrame
-        Of each seed alone; none for a baseline, which has no seed.
+        Summary of each seed; empty for a baseline, which has no seed.
     shuffled : pandas.DataFrame, optional
-        Of the average of what the seeds predict with shuffled attention.
+        Summary of the predictions with shuffled attention, averaged over seeds.
     validation : mapping of str to float
-        See `emotrace.evaluation.validation.read_validation`; empty for a baseline.
+        Scores on the validation set; see `emotrace.evaluation.validation.read_validation`.
+        Empty for a baseline.
     """
 
     kind: str
@@ -69,14 +71,14 @@ class Summary:
 def summarise_runs(
     folders: Mapping[tuple[str, str], Path], annotations: pd.DataFrame
 ) -> dict[Key, Summary]:
-    """Sum up what every training run predicted.
+    """Summarise the predictions of every training run.
 
     Parameters
     ----------
     folders : mapping of (feature set, model) to Path
-        What the training jobs left.
+        Output folder of each training job.
     annotations : pandas.DataFrame
-        The corpus's annotations.
+        Annotations of the corpus.
     """
     summaries = {}
     for (feature_set, model), folder in folders.items():
@@ -97,16 +99,18 @@ def summarise_runs(
 def summarise_baselines(
     tables: Mapping[str, Path], annotations: pd.DataFrame, n_annotators: int | None
 ) -> dict[Key, Summary]:
-    """Sum up what every baseline predicted.
+    """Summarise the predictions of every baseline.
 
     Parameters
     ----------
     tables : mapping of str to Path
-        Feature set to what `emotrace.evaluation.baselines.predict_baselines` returned.
+        For each feature set, the path of the table that
+        `emotrace.evaluation.baselines.predict_baselines` returned.
     annotations : pandas.DataFrame
-        The corpus's annotations.
+        Annotations of the corpus.
     n_annotators : int, optional
-        Per clip; where it is known, the annotators' disagreement becomes a baseline.
+        Number of annotators per clip. If it is known, the annotators' disagreement is added as
+        a baseline.
     """
     summaries = {}
     for feature_set, table in tables.items():
@@ -133,17 +137,18 @@ def score_runs(
     Parameters
     ----------
     summaries : mapping of Key to Summary
+        Summarised predictions of all models and baselines.
     n_features : mapping of str to int
-        Of each feature set.
+        Number of features of each feature set.
     experiment, protocol : str
-        Repeated in every row.
+        Names that are repeated in every row.
     n_samples : int
-        Bootstrap samples behind each interval.
+        Number of bootstrap samples for each interval.
 
     Returns
     -------
     pandas.DataFrame
-        See ``docs/tables.md``.
+        Scores; see ``docs/tables.md``.
     """
     rows = []
     for key, summary in summaries.items():
@@ -171,15 +176,16 @@ def score_runs(
 def compare_runs(
     summaries: Mapping[Key, Summary], metrics: pd.DataFrame, n_samples: int
 ) -> pd.DataFrame:
-    """Compare the chosen models with the others, and attention with what it might be worth.
+    """Compare the chosen models with the others, and attentive models with their controls.
 
     Parameters
     ----------
     summaries : mapping of Key to Summary
+        Summarised predictions of all models and baselines.
     metrics : pandas.DataFrame
-        As `score_runs` returns it.
+        Scores, as returned by `score_runs`.
     n_samples : int
-        Bootstrap samples.
+        Number of bootstrap samples.
 
     Returns
     -------
@@ -212,7 +218,7 @@ def compare_runs(
                 for model, other in pairs
             ]
             if question == "choice" and (group["protocol"] == "paper").all():
-                # The choice saw the songs that are compared, so no p would be true.
+                # The model was chosen on the songs that are compared, so no p would be valid.
                 compared = [row | {"p": float("nan")} for row in compared]
             adjusted = adjust_for_comparisons([row["p"] for row in compared])
             rows += [row | {"p_adjusted": p} for row, p in zip(compared, adjusted, strict=True)]
@@ -225,23 +231,24 @@ def score_groups(
     songs: Mapping[str, pd.DataFrame],
     n_samples: int,
 ) -> pd.DataFrame:
-    """Score the chosen models on the songs of each genre, and of artists heard and unheard.
+    """Score the chosen models on the songs of each genre, and of heard and unheard artists.
 
     Parameters
     ----------
     summaries : mapping of Key to Summary
+        Summarised predictions of all models and baselines.
     metrics : pandas.DataFrame
-        As `score_runs` returns it.
+        Scores, as returned by `score_runs`.
     songs : mapping of str to pandas.DataFrame
-        What `divide_songs` returns, for each feature set.
+        For each feature set, the result of `divide_songs`.
     n_samples : int
-        Bootstrap samples.
+        Number of bootstrap samples.
 
     Returns
     -------
     pandas.DataFrame
-        ``target``, ``feature_set``, ``model``, ``division`` (a column of `songs`),
-        ``group``, ``n_clips``, and all metrics with their intervals.
+        ``target``, ``feature_set``, ``model``, ``division`` (a column of `songs`), ``group``,
+        ``n_clips``, and all metrics with their intervals.
     """
     rows = []
     for _, group in metrics.groupby(["target", "feature_set"], sort=False):
@@ -258,13 +265,14 @@ def score_groups(
 
 
 def divide_songs(clips: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
-    """Divide the tested songs by genre, and by whether their artist could be learnt from.
+    """Group the test songs by genre, and by whether their artist is heard in training.
 
     Parameters
     ----------
     clips : pandas.DataFrame
-        The clips that models of a feature set learn from and are tested on.
+        Clips that the models of a feature set use for training and testing.
     protocol : Protocol
+        Protocol that divides the clips.
 
     Returns
     -------
@@ -272,7 +280,7 @@ def divide_songs(clips: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
         Indexed by ``clip_id``, with ``genre`` and ``artist`` ("heard", "unheard" or
         "unknown").
     """
-    # The tested part of a fold is the same for every seed.
+    # The test set of a fold is the same for every seed.
     folds = make_folds(clips, protocol, seed=0)
     heard = find_known(clips, folds).map({True: "heard", False: "unheard"})
     unknown = clips.loc[find_unknown_artists(clips), "clip_id"]
@@ -292,7 +300,7 @@ def _measure_variance(clips: pd.DataFrame) -> float:
 
 
 def _add_truth(predictions: pd.DataFrame, annotations: pd.DataFrame) -> pd.DataFrame:
-    """Put truth and the annotators' deviation beside each prediction, in order of time."""
+    """Add truth and the annotators' deviation to each prediction, in order of time."""
     truth = pd.concat(
         annotations[["clip_id", "time_s"]].assign(
             target=target, truth=annotations[target], std=annotations[f"{target}_std"]
@@ -304,7 +312,7 @@ def _add_truth(predictions: pd.DataFrame, annotations: pd.DataFrame) -> pd.DataF
 
 
 def _average(frames: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Average what the seeds predict for each frame."""
+    """Average the predictions of the seeds for each frame."""
     frames = frames.assign(prediction=frames[column])
     return frames.groupby(["clip_id", "time_s"], as_index=False)[["truth", "prediction"]].mean()
 

@@ -1,4 +1,4 @@
-"""The paper's tables: which model is chosen, and what of each kind and feature set is reached."""
+"""Build the paper's tables: model selection, best results of each kind, and feature sets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ BASELINES = {
     "OracleMean": "Clip mean (oracle)",
     "Annotators": "Annotators (ceiling)",
 }
-"""How tables name the baselines, in their order."""
+"""Names of the baselines in tables, in order."""
 
 
 def build_selection_table(found: Evaluation, target: str, about: Circumstances) -> Table:
-    """Compare all models on one feature set; the chosen one is set off."""
+    """Compare all models on one feature set; the chosen one is highlighted."""
     rows = found.select(target, about.feature_set, "model")
     chosen = choose_best(rows)["model"]
     standing = _find_standing(found.compare("choice", target, about.feature_set))
@@ -143,7 +143,7 @@ def _name_choice(rows: pd.DataFrame) -> str:
 
 
 def _find_standing(comparisons: pd.DataFrame) -> dict[str, str]:
-    """Tell of each model how it stands to the chosen one: best, tie, better, or nothing to say."""
+    """Return for each model how it compares with the chosen one: best, tie, better, or nothing."""
     standing = {}
     for row in comparisons.dropna(subset="p_adjusted").itertuples():
         if row.p_adjusted >= SIGNIFICANT:
@@ -169,7 +169,7 @@ def _show_published(
     before: list[Cell],
     after: Sequence[Cell] = (),
 ) -> list[Row]:
-    """Return the row of a published result, or none where nothing comparable was published."""
+    """Return the row of a published result; empty if no comparable result was published."""
     if published is None or not about.has_published:
         return []
     marks = mark_published(published, ours["protocol"], about.are_excerpts, ours["truth_variance"])

@@ -1,4 +1,4 @@
-"""What a table is before it is LaTeX or HTML, and the cells that tables share."""
+"""Tables before they are rendered as LaTeX or HTML, and cells that several tables share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ METRICS_SHOWN = ("r2", "tau", "mae")
 
 @dataclass(frozen=True)
 class Score:
-    """A figure in a cell.
+    """A number in a cell.
 
     Parameters
     ----------
     value : float
+        The number.
     interval : tuple of float, optional
-        Its lower and upper end.
+        Lower and upper end of its interval.
     deviation : float, optional
-        Its standard deviation, shown in place of an interval.
+        Its standard deviation, shown instead of an interval.
     digits : int
-        After the point.
+        Number of digits after the point.
     """
 
     value: float
@@ -38,15 +39,15 @@ Cell = str | int | Score
 
 @dataclass(frozen=True)
 class Row:
-    """One row.
+    """One row of a table.
 
     Parameters
     ----------
     cells : list of Cell
-        As many as the table has columns; "" where there is nothing to say.
+        One cell per column; "" for an empty cell.
     role : {"ours", "chosen", "published", "baseline"}
-        ``chosen`` is set off from the other models; ``published`` rows belong to
-        the row above them; ``baseline`` rows are set apart from the models.
+        ``chosen`` rows are highlighted among the models; ``published`` rows belong to the row
+        above them; ``baseline`` rows are separated from the models.
     """
 
     cells: list[Cell]
@@ -55,16 +56,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table before it is LaTeX or HTML.
+    """A table before it is rendered as LaTeX or HTML.
 
     Parameters
     ----------
     label : str
-        Short name, for baselines.
+        Short name, for cross-references.
     caption : str
+        Caption of the table.
     header : list of str
-        ``R2`` and ``tau`` are typeset by the renderer.
+        Names of the columns; the renderer typesets ``R2`` and ``tau``.
     rows : list of Row
+        Rows of the table.
     """
 
     label: str
@@ -75,31 +78,30 @@ class Table:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a reader must know to trust a table.
+    """Facts that a reader needs to judge a table.
 
     Parameters
     ----------
     corpus : str
         Name of the corpus.
     n_corpus_clips, n_excluded : int
-        Clips used, and clips left out as broken.
+        Number of clips used, and number left out as broken.
     n_not_computed : mapping of str to int
-        Clips of which a feature set could not be computed.
+        For each feature set, the number of clips for which it could not be computed.
     offset_s : float
-        Second of the annotations' time line at which the audio begins; more than
-        0 for excerpts.
+        Second of the annotations' time line at which the audio begins; more than 0 for excerpts.
     windows_s : mapping of str to float
-        Seconds that a frame of each feature set describes.
+        For each feature set, the seconds that a frame describes.
     hop_s : float
-        Seconds between two frames.
+        Seconds between the beginnings of two frames.
     feature_set : str
-        The set of the model-selection tables.
+        Feature set of the model-selection tables.
     baseline : str
-        The model that others are compared with.
+        Model with which the others are compared.
     n_samples : int
-        Bootstrap samples.
+        Number of bootstrap samples.
     remarks : sequence of str
-        What `emotrace.splits.folds.describe_division` says.
+        Sentences from `emotrace.splits.folds.describe_division`.
     """
 
     corpus: str
@@ -116,23 +118,23 @@ class Circumstances:
 
     @property
     def has_published(self) -> bool:
-        """Whether the published figures are about the same corpus."""
+        """Whether the published results are about the same corpus."""
         return self.corpus == CORPUS
 
     @property
     def are_excerpts(self) -> bool:
-        """Whether the clips begin later than they were annotated from."""
+        """Whether the audio begins later than the songs that were annotated."""
         return self.offset_s > 0
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured; see `emotrace.evaluation.scores`.
+    """Results of an evaluation; see `emotrace.evaluation.scores`.
 
     Parameters
     ----------
     metrics, comparisons, groups : pandas.DataFrame
-        As `score_runs`, `compare_runs` and `score_groups` return them.
+        Results of `score_runs`, `compare_runs` and `score_groups`.
     """
 
     metrics: pd.DataFrame
@@ -140,7 +142,7 @@ class Evaluation:
     groups: pd.DataFrame
 
     def select(self, target: str, feature_set: str, kind: str) -> pd.DataFrame:
-        """Return the scores of the models or the baselines of a target and feature set."""
+        """Return the scores of the models or the baselines for a target and a feature set."""
         rows = self.metrics
         wanted = (rows["target"] == target) & (rows["feature_set"] == feature_set)
         return rows[wanted & (rows["kind"] == kind)]
@@ -153,7 +155,7 @@ class Evaluation:
 
 
 def show_score(row: pd.Series, metric: str) -> Score:
-    """Return a metric with its interval, where it has one that is more than a point."""
+    """Return a metric, with its interval if that is wider than a point."""
     low, high = row[f"{metric}_low"], row[f"{metric}_high"]
     return Score(row[metric], (low, high) if low < high else None)
 

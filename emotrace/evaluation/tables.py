@@ -1,4 +1,4 @@
-"""All tables of an evaluation, their one note, and their tidy twin."""
+"""Build all tables of an evaluation, the note they share, and a tidy CSV version of them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from emotrace.evaluation.table import METRICS_SHOWN, Circumstances, Evaluation, 
 
 
 def build_tables(found: Evaluation, about: Circumstances) -> list[Table]:
-    """Build every table that has something to say.
+    """Build every table that has any content.
 
     Parameters
     ----------
     found : Evaluation
+        Results of the evaluation.
     about : Circumstances
+        Facts that a reader needs to judge the tables.
 
     Returns
     -------
     list of Table
-        The paper's: model selection for arousal and for valence, best results across
-        models, feature sets for arousal and for valence. Then what they are worth:
-        differences, attention, calibration, groups of songs.
+        The paper's tables: model selection for arousal and for valence, best results across
+        models, feature sets for arousal and for valence. Then tables that help to judge them:
+        comparisons, attention, calibration, groups of songs.
     """
     tables = [
         *(build_selection_table(found, target, about) for target in TARGETS),
@@ -49,7 +51,7 @@ def build_tables(found: Evaluation, about: Circumstances) -> list[Table]:
 
 
 def write_note(found: Evaluation, about: Circumstances) -> str:
-    """State corpus, protocol, clips, seeds and exclusions in a few sentences."""
+    """Describe corpus, protocol, clips, seeds and exclusions in a few sentences."""
     metrics = found.metrics[found.metrics["kind"] == "model"]
     first = metrics.iloc[0]
     n_seeds, n_constant = first["n_seeds"], metrics["constant_clips"].sum()
@@ -95,7 +97,7 @@ def write_note(found: Evaluation, about: Circumstances) -> str:
 
 
 def tabulate_scores(metrics: pd.DataFrame, about: Circumstances) -> pd.DataFrame:
-    """Return the tidy twin of the tables: the metrics with the published figures beside them."""
+    """Return the tables in tidy form: the metrics, with the published results beside them."""
     tidy = metrics.copy()
     found = [
         find_published(row.target, row.feature_set, row.model) if about.has_published else None

@@ -1,4 +1,4 @@
-"""Feature sets: what they are called, what they compute, and their extraction."""
+"""Feature sets: their names, their computation and their extraction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def list_feature_sets() -> list[str]:
-    """Return the names of all feature sets, the files in ``sets/``."""
+    """Return the names of all feature sets, which are the files in ``sets/``."""
     files = (Path(__file__).parent / "sets").glob("[a-z]*.py")
     return sorted(file.stem for file in files)
 

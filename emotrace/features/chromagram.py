@@ -1,4 +1,4 @@
-"""Chromagrams for drawing: the columns of which the set `chroma` takes means, as they are."""
+"""Compute chromagrams for figures: the columns that the set `chroma` averages over frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from emotrace.audio.decoding import SAMPLE_RATE, read_audio
 from emotrace.features.sound import HOP_LENGTH, compute_chroma_cqt, compute_constant_q
 
 COLUMN_S = HOP_LENGTH / SAMPLE_RATE
-"""Seconds from one column to the next."""
+"""Seconds between consecutive columns."""
 
 
 def compute_chromagram(path: str | Path) -> np.ndarray:
@@ -21,12 +21,12 @@ def compute_chromagram(path: str | Path) -> np.ndarray:
     Parameters
     ----------
     path : str or Path
-        Of the audio file.
+        Path of the audio file.
 
     Returns
     -------
     numpy.ndarray, shape (12, columns)
-        Energy of the pitch classes from C on, in [0, 1].
+        Energy of the pitch classes, starting with C, in [0, 1].
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""One clip's frames: what is computed from one audio file, and nothing around it.
+"""Compute the frames of one clip from one audio file.
 
-The digest of this module's code is part of what features are kept under, so it
-imports only what decides their values.
+The digest of this module's code is part of the key under which features are stored, so the
+module imports only what determines their values.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from emotrace.runtime.threads import use_one_thread
 
 @dataclass(frozen=True)
 class Request:
-    """A clip whose frames are wanted.
+    """A clip whose frames are to be computed.
 
     Parameters
     ----------
     feature_set : str
-        Name of the set.
+        Name of the feature set.
     clip_id : str
+        Id of the clip.
     path : str
-        Of the audio file.
+        Path of the audio file.
     sha256 : str
-        Of the file's bytes, when the corpus was read.
+        SHA-256 of the bytes of the file at the time when the corpus was read.
     offset_s : float
-        Where the file's first sample lies on the annotations' time line, in seconds.
+        Position of the file's first sample on the time line of the annotations, in seconds.
     grid : FrameGrid
-        Window and hop.
+        Window and hop of the frames.
     """
 
     feature_set: str
@@ -47,13 +48,14 @@ class Request:
 
 @dataclass(frozen=True)
 class ClipFrames:
-    """One clip's frames.
+    """The frames of one clip.
 
     Parameters
     ----------
     times : numpy.ndarray, shape (frames,)
-        Seconds on the annotations' time line at which the frames begin.
+        Times at which the frames begin, in seconds on the time line of the annotations.
     values : numpy.ndarray, shape (frames, features), float32
+        Features of each frame.
     """
 
     times: np.ndarray
@@ -61,24 +63,35 @@ class ClipFrames:
 
 
 class UncomputableError(EmotraceError):
-    """A clip on which a library fails, so that it can be left out.
+    """Raised when a library fails on a clip, so that the clip can be left out.
 
     Parameters
     ----------
     message : str
-        What the library said.
+        Message of the library.
     """
 
 
 def extract_clip(request: Request) -> ClipFrames:
-    """Decode one clip and compute its frames, with the same bits in every process.
+    """Decode one clip and compute its frames, with identical bits in every process.
+
+    Parameters
+    ----------
+    request : Request
+        Clip, feature set and frame grid.
+
+    Returns
+    -------
+    ClipFrames
+        Times and features of the frames.
 
     Raises
     ------
     UncomputableError
-        If the feature set fails on what this clip sounds like.
+        If the feature set fails on the sound of this clip.
     EmotraceError
-        Naming the clip, if the reason lies elsewhere: its file cannot be read or is another
+        If the reason lies elsewhere: the file cannot be read or has changed, or a library or
+        a file that the feature set needs is missing. The error names the clip.
         than it was, or a library or a file that the feature set needs is not there.
 
     Examples
@@ -108,7 +121,7 @@ def extract_clip(request: Request) -> ClipFrames:
     except UncomputableError:
         raise
     except Exception as error:
-        # What the user is meant to read comes with a hint of its own.
+        # Messages for the user come with a hint of their own.
         reason = str(error).partition("\nhint: ")[0]
         if not isinstance(error, EmotraceError):
             reason = f"{type(error).__name__}: {reason}"
@@ -129,7 +142,7 @@ def _extract_frames(feature_set: str, sound: Sound) -> np.ndarray:
         if len(values) != sound.n_frames:
             raise ValueError(f"{len(values)} frames where there are {sound.n_frames}")
     except (EmotraceError, ImportError, OSError):
-        raise  # Another clip would fare no better.
+        raise  # Other clips would fail as well.
     except Exception as error:
         lines = str(error).splitlines()
         reason = ": ".join([type(error).__name__, *lines[:1]])

@@ -1,9 +1,9 @@
-"""librosa's compiled functions, compiled once per machine and by one process at a time.
+"""Compile librosa's numba functions once per machine, in one process at a time.
 
-numba keeps what it compiles on disk, but two processes that write there at the
-same time can leave code that crashes every later one. So a job compiles what it
-needs before its workers start, while it holds a lock. Where that is impossible, it
-compiles in a folder of its own.
+numba stores what it compiles on disk. If two processes write there at the same time, they can
+leave code that crashes every later process. A job therefore compiles what it needs before its
+workers start, while it holds a lock. If locking is not possible, it compiles in a folder of its
+own.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ logger = logging.getLogger(__name__)
 
 @cache
 def compile_functions(feature_set: str, grid: FrameGrid) -> None:
-    """Compile what a feature set calls, unless that was done before on this machine; once.
+    """Compile the functions that a feature set calls, unless this machine has done so before.
 
-    To be called before numba is imported; the processes that this one starts then
-    find the same compiled functions.
+    Call this function before numba is imported. The processes that this one starts then find
+    the same compiled functions.
 
     Parameters
     ----------
     feature_set : str
-        Name of the set.
+        Name of the feature set.
     grid : FrameGrid
-        Window and hop.
+        Window and hop of the frames.
     """
     noise = np.random.default_rng(0).normal(0, 0.1, round(2 * (1 + grid.window_s) * SAMPLE_RATE))
     sound = Sound(noise.astype(np.float32), SAMPLE_RATE, 1, grid)
@@ -52,7 +52,7 @@ def compile_functions(feature_set: str, grid: FrameGrid) -> None:
 
 @contextmanager
 def _hold_cache() -> Iterator[None]:
-    """Keep other jobs from writing to numba's folder, and name it in the environment."""
+    """Prevent other jobs from writing to numba's folder, and set it in the environment."""
     with ExitStack() as stack:
         try:
             folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _name_folder())
@@ -73,12 +73,12 @@ def _hold_cache() -> Iterator[None]:
 
 
 def _name_folder() -> Path:
-    """Name a folder for this machine, since machines that share a home may differ.
+    """Return a folder for this machine, since machines that share a home folder may differ.
 
     Raises
     ------
     RuntimeError
-        If there is no home.
+        If there is no home folder.
     """
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "emotrace" / f"numba-{socket.gethostname()}"

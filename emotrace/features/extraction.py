@@ -1,4 +1,4 @@
-"""From a corpus's audio to one feature table, computing only what the store lacks."""
+"""Extract one feature table from a corpus's audio; compute only what the store lacks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Omission:
     Parameters
     ----------
     request : Request
+        The clip.
     reason : str
-        What a library said of it, or that its process died.
+        Message of the library that failed, or a note that the process died.
     """
 
     request: Request
@@ -43,16 +44,16 @@ class Omission:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What an extraction did.
+    """Outcome of an extraction.
 
     Parameters
     ----------
     digest : str
-        Of the table's content, blind to how the file encodes it.
+        Digest of the content of the table, regardless of how the file encodes it.
     computed, reused : int
-        Clips whose frames were computed, and clips whose frames were in the store.
+        Number of clips whose frames were computed, and number whose frames were in the store.
     excluded : tuple of Omission
-        Clips that are not in the table, because they could not be computed.
+        Clips that are missing from the table because they could not be computed.
     """
 
     digest: str
@@ -76,25 +77,32 @@ def extract_table(
     Parameters
     ----------
     files : pandas.DataFrame
-        With ``clip_id``, ``path``, ``sha256``, ``offset_s`` and ``duration_s``; each is
-        audio that can be read.
+        With ``clip_id``, ``path``, ``sha256``, ``offset_s`` and ``duration_s``. All files must
+        be readable audio.
     recipe : Recipe
-        See `emotrace.features.recipe.write_recipe`.
+        Recipe of the feature set; see `emotrace.features.recipe.write_recipe`.
     store : Store
+        Store that keeps the frames of each clip.
     path : Path
-        Receives ``clip_id``, ``time_s`` and one float32 column per feature,
-        sorted by clip and time; the recipe goes into its metadata.
+        Path of the table to write, with ``clip_id``, ``time_s`` and one float32 column per
+        feature, sorted by clip and time. Its metadata hold the recipe.
     workers : Workers
+        Workers that compute the clips.
     max_excluded : float
-        Share of the clips that may be left out.
+        Largest share of the clips that may be left out.
     known : mapping of str to str, optional
-        Clips that `extract_shard` left out, and why.
+        Ids of clips that `extract_shard` left out, and the reasons.
+
+    Returns
+    -------
+    Extraction
+        Digest of the table, and numbers of clips.
 
     Raises
     ------
     EmotraceError
-        If more clips than may be would be left out, naming all of them; or if something
-        fails that is not due to one clip, see `emotrace.features.clip.extract_clip`.
+        If too many clips would be left out (the error names all of them), or if something
+        fails that is not due to one clip; see `emotrace.features.clip.extract_clip`.
     """
     kept = KeptFrames(store, recipe)
     requests = list_requests(files, recipe)
@@ -139,19 +147,19 @@ def extract_shard(
     workers: Workers,
     max_excluded: float,
 ) -> list[Omission]:
-    """Compute a part of the clips into the store, from which `extract_table` takes them.
+    """Compute the frames of one part of the clips into the store, for use by `extract_table`.
 
     Parameters
     ----------
     files, recipe, store, path, workers, max_excluded
         See `extract_table`.
     shard : str
-        Which part, such as ``"2-of-5"``.
+        Number of the part and number of parts, such as ``"2-of-5"``.
 
     Returns
     -------
     list of Omission
-        Clips that cannot be computed.
+        Clips that could not be computed.
 
     Raises
     ------
@@ -162,7 +170,7 @@ def extract_shard(
     requests = list_requests(files, recipe)
     store.claim(path, map(kept.locate, requests))
     number, _, n_shards = shard.partition("-of-")
-    # Divided before it is looked what is missing, which changes while the others are at work.
+    # Divide before looking for missing clips, since other shards add clips to the store meanwhile.
     mine = _drop_twins(requests, kept)[int(number) - 1 :: int(n_shards)]
     missing = _select_missing(mine, kept)
     omitted = _compute(missing, kept, workers, len(requests), max_excluded)
@@ -176,7 +184,7 @@ def extract_shard(
 
 
 def list_requests(files: pd.DataFrame, recipe: Recipe) -> list[Request]:
-    """List the clips long enough for a frame, in the order of their ids."""
+    """List the clips that are long enough for a frame, in the order of their ids."""
     grid = FrameGrid(**recipe.settings)
     return [
         Request(
@@ -193,25 +201,25 @@ def list_requests(files: pd.DataFrame, recipe: Recipe) -> list[Request]:
 
 
 def list_excluded(omissions: Iterable[Omission]) -> pd.DataFrame:
-    """Tabulate clips that are left out."""
+    """Make a table of the clips that are left out."""
     return tabulate_excluded(
         (omission.request.clip_id, omission.request.path, omission.reason) for omission in omissions
     )
 
 
 def read_known(paths: Iterable[str | Path]) -> dict[str, str]:
-    """Read which clips tables of `list_excluded` hold, and why."""
+    """Read clips and reasons from tables that `list_excluded` made."""
     tables = map(read_excluded, paths)
     return {row.clip_id: row.reason for table in tables for row in table.itertuples()}
 
 
 def _select_missing(requests: Sequence[Request], kept: KeptFrames) -> list[Request]:
-    """List the clips without an entry; of clips with the same audio, one."""
+    """List the clips without an entry, and only one of several clips with the same audio."""
     return [request for request in _drop_twins(requests, kept) if not kept.locate(request).exists()]
 
 
 def _drop_twins(requests: Sequence[Request], kept: KeptFrames) -> list[Request]:
-    """Keep one of the clips with the same audio."""
+    """Keep only one of several clips with the same audio."""
     return list({kept.locate(request): request for request in requests}.values())
 
 
@@ -222,7 +230,7 @@ def _compute(
     n_clips: int,
     max_excluded: float,
 ) -> list[Omission]:
-    """Compute clips into the store; return those that cannot be computed."""
+    """Compute clips into the store; return those that could not be computed."""
     omitted: list[Omission] = []
     if not missing:
         return omitted
@@ -245,13 +253,13 @@ def _omit(request: Request) -> Omission:
 def _extract_into_store(
     kept: KeptFrames, request: Request, *, is_compiled: bool
 ) -> Omission | None:
-    # Workers of this machine inherit the folder in which the job compiled; others have their own.
+    # Workers on this machine inherit the job's folder of compiled functions; others have their own.
     if not is_compiled:
         compile_functions(request.feature_set, request.grid)
     try:
         clip = extract_clip(request)
     except UncomputableError as error:
-        kept.check()  # Else what other code cannot compute would be left out.
+        kept.check()  # Do not leave out a clip because changed code cannot compute it.
         return Omission(request, str(error))
     kept.write(request, clip)
     return None
@@ -265,7 +273,7 @@ def _take_clip(request: Request, kept: KeptFrames, repaired: list[Request]) -> C
             request.clip_id,
             kept.locate(request),
         )
-        # Gone, it is missing to the next run, should it be impossible to compute it again.
+        # Remove the entry, so that the next run finds it missing even if computing it fails now.
         remove_entry(kept.locate(request))
         compile_functions(request.feature_set, request.grid)
         try:

@@ -1,4 +1,4 @@
-"""The frames of single clips, kept in the store as Parquet files."""
+"""Keep the frames of single clips in the store, as Parquet files."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ class KeptFrames:
     Parameters
     ----------
     store : Store
+        Store that keeps the frames.
     recipe : Recipe
-        See `emotrace.features.recipe.write_recipe`.
+        Recipe of the feature set; see `emotrace.features.recipe.write_recipe`.
     """
 
     store: Store
     recipe: Recipe
 
     def locate(self, request: Request) -> Path:
-        """Name the entry of a clip; two clips with the same audio and offset share it."""
+        """Return the path of a clip's entry; two clips with the same audio and offset share one."""
         audio = f"{request.sha256} {request.offset_s:.6f}"
         return self.store.locate(self.recipe, hashlib.sha256(audio.encode()).hexdigest())
 
     def read(self, request: Request) -> ClipFrames | None:
-        """Return a clip's frames, or None if they are not there or damaged."""
+        """Return the frames of a clip, or None if they are missing or damaged."""
         content = self.store.get(self.locate(request))
         return None if content is None else decode_frames(content)
 
     def write(self, request: Request, clip: ClipFrames) -> None:
-        """Keep a clip's frames.
+        """Store the frames of a clip.
 
         Raises
         ------
@@ -57,13 +58,13 @@ class KeptFrames:
         Raises
         ------
         EmotraceError
-            Saying what differs.
+            If the code or a library differs; the error says which.
         """
         self.recipe.check(*list_code(self.recipe.name))
 
 
 def encode_frames(clip: ClipFrames) -> bytes:
-    """Encode a clip's frames."""
+    """Encode the frames of a clip as bytes."""
     n_features = clip.values.shape[1]
     values = pa.FixedSizeListArray.from_arrays(pa.array(clip.values.ravel()), n_features)
     sink = pa.BufferOutputStream()
@@ -79,7 +80,7 @@ def encode_frames(clip: ClipFrames) -> bytes:
 
 
 def decode_frames(content: bytes) -> ClipFrames:
-    """Decode what `encode_frames` encoded."""
+    """Decode frames that `encode_frames` encoded."""
     table = pq.read_table(pa.BufferReader(content))
     values = table["values"].combine_chunks().flatten().to_numpy()
     times = table["time_s"].to_numpy().copy()

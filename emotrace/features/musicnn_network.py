@@ -1,8 +1,8 @@
-"""musicnn: a network that was trained to tag the Million Song Dataset, as far as its features.
+"""Compute the features of musicnn, a network trained to tag the Million Song Dataset.
 
-J. Pons and X. Serra, "musicnn: Pre-trained Convolutional Neural Networks for Music
-Audio Tagging", late-breaking demo at ISMIR 2019 (arXiv:1909.06654). The
-architecture is published there; `emotrace.features.musicnn_weights` reads the weights.
+The architecture is published in J. Pons and X. Serra, "musicnn: Pre-trained Convolutional
+Neural Networks for Music Audio Tagging", late-breaking demo at ISMIR 2019 (arXiv:1909.06654).
+`emotrace.features.musicnn_weights` reads the weights.
 """
 
 from __future__ import annotations
@@ -21,30 +21,33 @@ HOP_LENGTH = 256
 MEL_BANDS = 96
 
 EPSILON = 1e-3
-"""Added to the variance; TensorFlow's default for batch normalisation."""
+"""Constant added to the variance; TensorFlow's default for batch normalisation."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Batch normalisation as it is after training: a factor and a summand per filter."""
+    """Batch normalisation after training: one factor and one offset per filter."""
 
     factor: np.ndarray
     summand: np.ndarray
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Normalise ``(..., filters)``."""
+        """Normalise values of shape ``(..., filters)``."""
         return values * self.factor + self.summand
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution in time, its rectifier and its normalisation.
+    """A convolution in time, followed by a rectifier and batch normalisation.
 
     Parameters
     ----------
     kernel : numpy.ndarray, shape (moments, bands, filters)
+        Kernel of the convolution.
     bias : numpy.ndarray, shape (filters,)
+        Bias of the convolution.
     scale : Scale
+        Batch normalisation.
     """
 
     kernel: np.ndarray
@@ -52,15 +55,17 @@ class Layer:
     scale: Scale
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Filter at every place on the frequency axis, and keep the strongest response.
+        """Apply the filters at every position on the frequency axis, and keep the maximum response.
 
         Parameters
         ----------
         values : numpy.ndarray, shape (moments, bands)
+            Input of the layer.
 
         Returns
         -------
         numpy.ndarray, shape (moments, filters)
+            Output of the layer.
         """
         length, bands, filters = self.kernel.shape
         padded = np.pad(values, (((length - 1) // 2, length // 2), (0, 0)))
@@ -83,16 +88,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """The layers up to the one at which musicnn pools a song.
+    """The layers up to the one that musicnn pools over time.
 
     Parameters
     ----------
     scale : Scale
-        Of the spectrum.
+        Normalisation of the spectrum.
     first : list of Layer
-        Two that hear timbre, three that hear rhythm.
+        Two timbral layers and three temporal layers.
     middle : list of Layer
-        Those that combine them.
+        Layers that combine the first ones.
     """
 
     scale: Scale
@@ -100,12 +105,12 @@ class Network:
     middle: list[Layer]
 
     def apply(self, spectrum: np.ndarray) -> np.ndarray:
-        """Listen to a log mel spectrum.
+        """Compute the features from a log mel spectrum.
 
         Parameters
         ----------
         spectrum : numpy.ndarray, shape (moments, 96)
-            See `compute_spectrum`.
+            Log mel spectrum; see `compute_spectrum`.
 
         Returns
         -------
@@ -121,17 +126,17 @@ class Network:
 
 
 def compute_spectrum(samples: np.ndarray) -> np.ndarray:
-    """Compute what musicnn hears: log10(1 + 10000 m) of the mel spectrum m.
+    """Compute the input of musicnn: log10(1 + 10000 m) for the mel spectrum m.
 
     Parameters
     ----------
     samples : numpy.ndarray, shape (samples,), float32
-        At 16 kHz.
+        Mono samples at 16 kHz.
 
     Returns
     -------
     numpy.ndarray, shape (moments, 96), float32
-        ``librosa.feature.melspectrogram``, every 16 ms.
+        Based on ``librosa.feature.melspectrogram``, with one spectrum every 16 ms.
     """
     from librosa.feature import melspectrogram
 
@@ -148,7 +153,7 @@ def load_network() -> Network:
     Raises
     ------
     EmotraceError
-        If the package is not installed, or its weights are others.
+        If the package is not installed, or its weights are not the expected ones.
     """
     weights = read_weights()
 

@@ -1,6 +1,6 @@
-"""The weights of musicnn, out of its package, which is installed for them alone.
+"""Read the weights of musicnn from its package, which is installed only for them.
 
-The package's own code needs a TensorFlow and a numpy of 2019, so that it is not called.
+The package's own code is not used, because it needs TensorFlow and numpy versions of 2019.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ MIDDLE_KERNELS = {
     "conv2d_6": (7, MIDDLE, MIDDLE),
     "conv2d_7": (7, MIDDLE, MIDDLE),
 }
-"""Moments, bands and filters of each convolution, as TensorFlow named them."""
+"""Numbers of moments, bands and filters of each convolution, under TensorFlow's names."""
 
 NORMALISED = (1, *2 * [TIMBRAL], *3 * [TEMPORAL], *3 * [MIDDLE], 1506, 200)
-"""Values that each batch normalisation takes; the last two belong to the layers that tag."""
+"""Number of values of each batch normalisation; the last two belong to the tagging layers."""
 
 
 def read_weights() -> dict[str, np.ndarray]:
@@ -47,17 +47,17 @@ def read_weights() -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        Such as ``conv2d/kernel``, (moments, bands, filters), and
+        Arrays by name, such as ``conv2d/kernel``, (moments, bands, filters), and
         ``batch_normalization_1/gamma``, (filters,).
 
     Raises
     ------
     EmotraceError
-        If the package is not installed, or its weights are others.
+        If the package is not installed, or its weights are not the expected ones.
     """
     stored = _read_file()
     tensors, start = {}, 0
-    # TensorFlow stores float32 without gaps, in the order of the names.
+    # TensorFlow stores float32 values without gaps, in the order of the names.
     for name, shape in sorted(_list_tensors()):
         size = math.prod(shape)
         tensors[name] = np.frombuffer(stored, np.float32, size, 4 * start).reshape(shape)
@@ -77,7 +77,7 @@ def _read_file() -> bytes:
 
 
 def _list_tensors() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name what the file holds up to the last convolution."""
+    """Yield the names and shapes of the tensors in the file, up to the last convolution."""
     yield from (("beta1_power", (1,)), ("beta2_power", (1,)))
     for name, shape in (FIRST_KERNELS | MIDDLE_KERNELS).items():
         yield from _list_trained(f"{name}/bias", shape[-1:])
@@ -90,5 +90,5 @@ def _list_tensors() -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _list_trained(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    # The optimizer left two moments of each.
+    # The optimizer stores two moments of each weight.
     yield from ((f"{name}{kind}", shape) for kind in ("", "/Adam", "/Adam_1"))

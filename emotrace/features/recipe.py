@@ -1,4 +1,4 @@
-"""The recipe of a feature set; imports nothing heavy."""
+"""Recipe of a feature set; imports no large libraries."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from emotrace.runtime.errors import EmotraceError
 
 
 def write_recipe(feature_set: str, frames: Mapping[str, float]) -> Recipe:
-    """Write the recipe of a feature set: everything but the audio that decides its values.
+    """Return the recipe of a feature set: everything except the audio that determines its values.
 
-    What only moves clips about, such as the workers and the tables, is no part of it.
+    The recipe does not include what only moves data, such as the workers and the tables.
 
     Parameters
     ----------
     feature_set : str
-        Name of the set.
+        Name of the feature set.
     frames : mapping
         ``window_s`` and ``hop_s``.
     """
@@ -34,7 +34,7 @@ def write_recipe(feature_set: str, frames: Mapping[str, float]) -> Recipe:
 
 
 def list_code(feature_set: str) -> tuple[str, str]:
-    """Name the files that, with all they import, compute a feature set."""
+    """Return the files that, with all their imports, compute a feature set."""
     return "emotrace/features/clip.py", _name_file(feature_set)
 
 
@@ -43,10 +43,10 @@ def _name_file(feature_set: str) -> str:
 
 
 def _read_libraries(name: str) -> tuple[str, ...]:
-    """Read ``LIBRARIES`` from a module's source, because importing it would import them."""
+    """Read ``LIBRARIES`` from a module's source, without importing these libraries."""
     file = Path(ROOT, name)
     libraries = read_constant(file, "LIBRARIES")
-    # Without its comma, ("librosa") is a text, and not a tuple of one.
+    # Without its comma, ("librosa") is a string and not a tuple.
     if isinstance(libraries, tuple):
         return libraries
     raise EmotraceError(

@@ -1,4 +1,4 @@
-"""A clip's samples laid on the frame grid, with the analyses that feature sets share."""
+"""Samples of a clip on the frame grid, with the analyses that feature sets share."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from emotrace.audio.frames import FrameGrid
 
 HOP_LENGTH = 512
-"""Samples between two fine-grained frames; librosa's default, 11.6 ms at 44.1 kHz."""
+"""Samples between consecutive fine frames; librosa's default, 11.6 ms at 44.1 kHz."""
 
 FFT_LENGTH = 2048
-"""Samples of one spectrum; librosa's default."""
+"""Samples per spectrum; librosa's default."""
 
 BINS_PER_OCTAVE = 36
 OCTAVES = 7
@@ -24,19 +24,19 @@ PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"
 class Sound:
     """Mono samples that begin where the first frame begins.
 
-    Spectra are computed when first asked for and then kept, so that a feature
-    set made of many librosa features pays once for each.
+    Spectra are computed on first use and then kept, so that a feature set made of many
+    librosa features computes each spectrum only once.
 
     Parameters
     ----------
     samples : numpy.ndarray, shape (samples,), float32
-        Mono audio; sample 0 is the start of frame 0.
+        Mono audio; frame 0 starts at sample 0.
     sample_rate : int
-        In Hz.
+        Sample rate in Hz.
     n_frames : int
-        Frames to describe.
+        Number of frames to describe.
     grid : FrameGrid
-        Window and hop in seconds.
+        Window and hop of the frames.
     """
 
     samples: np.ndarray
@@ -71,14 +71,14 @@ class Sound:
         return compute_chroma_cqt(self.constant_q, self.sample_rate)
 
     def average_frames(self, fine: np.ndarray, *, step_s: float | None = None) -> np.ndarray:
-        """Average fine-grained values over each frame's window.
+        """Average fine-grained values over the window of each frame.
 
         Parameters
         ----------
         fine : numpy.ndarray, shape (features, fine frames)
             Value i belongs to the time ``i * step_s``.
         step_s : float, optional
-            Seconds from one value to the next; those of `HOP_LENGTH` samples where not given.
+            Seconds between consecutive values; by default, the duration of `HOP_LENGTH` samples.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Sound:
 def compute_constant_q(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Compute constant-Q magnitudes from C1, 7 octaves of 36 bins, (252, fine frames).
 
-    At concert pitch (``tuning=0``), so that a bin is the same pitch in every clip.
+    The tuning is concert pitch (``tuning=0``), so that a bin is the same pitch in every clip.
     """
     import librosa
 

@@ -1,4 +1,4 @@
-"""A feature table: one Parquet file that holds the frames of all clips."""
+"""Write a feature table: one Parquet file that holds the frames of all clips."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from emotrace.reruns.checksums import seal_table
 from emotrace.reruns.recipe import Recipe
 
 ROW_GROUP_BYTES = 100e6
-"""Size of what is written, and later read, at once. For each column of each such part, 1 kB of
-memory is held until the file is complete, and 0.1 kB of the file describe it."""
+"""Size in bytes of the parts in which a table is written and later read. Each column of each
+part takes 1 kB of memory until the file is complete, and 0.1 kB of the file for its description."""
 
 
 def write_table(
@@ -29,21 +29,24 @@ def write_table(
     recipe: Recipe,
     excluded: Sequence[str],
 ) -> str:
-    """Write clips, in the order given, as one table, and digest its content.
+    """Write clips to one table, in the given order, and digest its content.
 
     Parameters
     ----------
     clips : iterable of (clip_id, ClipFrames)
+        Ids and frames of the clips.
     path : Path
+        Path of the table to write.
     recipe : Recipe
-        See `emotrace.features.recipe.write_recipe`; goes into the metadata.
+        Recipe of the feature set, which is stored in the metadata; see
+        `emotrace.features.recipe.write_recipe`.
     excluded : sequence of str
-        Ids of the clips that are missing because they could not be computed; likewise.
+        Ids of the clips that could not be computed, which are stored in the metadata.
 
     Returns
     -------
     str
-        Digest of the content, blind to how the file encodes it.
+        Digest of the content, regardless of how the file encodes it.
     """
     columns = load_feature_set(recipe.name).column_names()
     schema = pa.schema(
@@ -66,7 +69,7 @@ def write_table(
             for clip_id, clip in batch:
                 digest.update(clip_id.encode() + clip.times.tobytes() + clip.values.tobytes())
             writer.write_table(_build_table(batch, schema))
-            del batch  # the next one is read before it would be forgotten
+            del batch  # free the memory before the next batch is read
     seal_table(path)
     return digest.hexdigest()
 

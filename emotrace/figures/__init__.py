@@ -1,1 +1,1 @@
-"""Figures for looking and for print: drawing only, from plain arrays."""
+"""Draw figures for screen and print from plain arrays; nothing is computed here."""

@@ -1,4 +1,4 @@
-"""The truth over time, with the frames marked that received most attention."""
+"""Draw the truth over time, with the frames marked that received most attention."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PALE = 0.35  # opacity of the bars of frames that are not marked
 
 @dataclass(frozen=True, kw_only=True)
 class AttendedClip(Clip):
-    """A clip's true curves and the attention that its frames received. Arrays: (frames,).
+    """True curves of a clip and the attention that its frames received. Arrays: (frames,).
 
     Parameters
     ----------
     times_s : ndarray
-        Beginning of each frame on the annotation's time line, rising; frames may be missing.
+        Beginning of each frame on the annotations' time line, ascending; frames may be missing.
     truth : mapping of str to ndarray
         Keys "arousal" and "valence"; mean of the annotators, in [-1, 1].
     received : mapping of str to ndarray
@@ -59,27 +59,28 @@ def draw_attended_frames(
     hop_s: float,
     count: int | None = None,
 ) -> Figure:
-    """Draw the truth with the most attended frames marked, over the attention received.
+    """Draw the truth with the most attended frames marked, above the received attention.
 
-    The attention is drawn as multiples of the uniform weight 1 / frames, from 0 on, so that an
-    almost uniform attention looks almost uniform. Where frames are missing, the figure is blank.
+    The attention is drawn as multiples of the uniform weight 1 / frames, starting at 0, so that
+    an almost uniform attention looks almost uniform. The figure is blank where frames are
+    missing.
 
     Parameters
     ----------
     clips : sequence of AttendedClip
-        One to six.
+        One to six clips.
     labels : mapping of str to str
         Name of the model for "arousal" and for "valence", such as "AT_64 on compare".
     hop_s : float
         Seconds between the beginnings of two frames.
     count : int, optional
-        How many frames are marked in each curve; a tenth of the clip's frames if not given.
+        Number of frames that are marked in each curve; a tenth of the clip's frames if not given.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three axes per clip: both curves, attention for arousal, attention for valence.
-        Limits are shared by all clips; the clips lie as in the figure of the chromagrams.
+        Three axes per clip: both curves, attention for arousal, attention for valence. All clips
+        share their limits and are arranged as in the figure of the chromagrams.
     """
     rows, columns = find_grid(len(clips))
     figure = Figure(figsize=(PAGE_WIDTH, 0.75 + 2.25 * rows), layout="constrained")
@@ -105,12 +106,12 @@ def find_attended(received: ArrayLike, count: int | None = None) -> NDArray[np.i
     received : array_like, shape (frames,)
         Attention weight of each frame.
     count : int, optional
-        How many; a tenth of the frames, rounded, if not given. At least one.
+        Number of frames to find; a tenth of the frames, rounded, if not given. At least one.
 
     Returns
     -------
     ndarray of int
-        Indices in order of time. Of equal weights the earlier ones are taken.
+        Indices in order of time. Among equal weights, earlier frames are preferred.
     """
     received = np.asarray(received)
     if count is None:
@@ -140,7 +141,7 @@ def _draw_truth(
     attended: NDArray[np.intp],
     target: str,
 ) -> None:
-    # Steps as wide as a frame line up with the bars below and with the sound.
+    # Steps as wide as a frame are aligned with the bars below and with the sound.
     steps = fill_cells(truth, cells)
     axes.stairs(steps, edges, baseline=None, color=TARGET_COLOURS[target], linewidth=1.2)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -190,7 +191,7 @@ def _set_limits(panels: Sequence[Sequence[Axes]], clips: Sequence[AttendedClip])
         scale_emotion(curves, limits)
         for strip in strips:
             strip.set_ylim(0, max(1.25, 1.1 * top))
-            # Beyond 3 the label of 1 would touch that of 0.
+            # Above 3, the label of 1 would touch that of 0.
             strip.set_yticks([0, int(top)] if top >= 3 else [0, 1, 2] if top >= 2 else [0, 1])
 
 

@@ -1,4 +1,4 @@
-"""Attention maps: which frames of a clip each prediction attended to."""
+"""Draw attention maps: the frames of a clip to which each prediction attended."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from emotrace.figures.style import (
     print_style,
 )
 
-# The part of the weights that may lie beyond either end of the colours. A backward model shares
-# the weight of its first rows among very few frames, which would darken all other rows.
+# Share of the weights that may lie beyond either end of the colours. A backward model divides the
+# weight of its first rows among very few frames, which would make all other rows look dark.
 TAIL = 0.01
 BACKWARD_TAIL = 0.05
-# Colours never span less than this part of the uniform weight, or rounding would look like a map.
+# The colours span at least this fraction of the uniform weight, so that rounding is not visible.
 LEAST_SPAN = 0.1
 
 
@@ -41,7 +41,7 @@ class MapClip(Clip):
     Parameters
     ----------
     times_s : ndarray, shape (frames,)
-        Beginning of each frame on the annotation's time line, rising; frames may be missing.
+        Beginning of each frame on the annotations' time line, ascending; frames may be missing.
     weights : mapping of str to ndarray, shape (frames, frames)
         Keys "arousal" and "valence"; row: predicted frame, column: attended frame.
     """
@@ -58,32 +58,33 @@ def draw_attention_maps(
     hop_s: float,
     backward: bool = False,
 ) -> Figure:
-    """Draw weights as maps: attended frame to the right, predicted frame upwards.
+    """Draw weights as maps, with attended frames on the x axis and predicted frames on the y axis.
 
     Rows and columns of missing frames stay blank.
 
     Parameters
     ----------
     clips : sequence of MapClip
-        One to six.
+        One to six clips.
     labels : mapping of str to str
         Name of the model for "arousal" and for "valence", such as "AT_64 on compare".
     hop_s : float
         Seconds between the beginnings of two frames.
     backward : bool
-        The model attends to the past only (BAT): cells at and after the own frame stay blank.
+        Whether the model attends only to the past (BAT); cells at and after the predicted frame
+        then stay blank.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Arousal beside valence for each clip, then the colour bar. One colour range for all maps,
-        so that equal colours are equal weights: from the 1st to the 99th percentile of the
-        weights drawn (5th to 95th if `backward`), the uniform weight included.
+        Arousal beside valence for each clip, then the colour bar. All maps share one colour range,
+        so that equal colours are equal weights. It spans the 1st to the 99th percentile of the
+        drawn weights (5th to 95th if `backward`), and includes the uniform weight.
 
     Raises
     ------
     ValueError
-        If a backward map has a weight at or after the own frame, which blanks would hide.
+        If a backward map has a weight at or after the predicted frame, which would be hidden.
     """
     columns = 1 if len(clips) <= 2 else 2
     rows = -(-len(clips) // columns)
@@ -125,18 +126,21 @@ def mask_weights(clip: MapClip, target: str, *, backward: bool) -> np.ma.MaskedA
     Parameters
     ----------
     clip : MapClip
+        Clip with its weights.
     target : str
+        "arousal" or "valence".
     backward : bool
-        False leaves all cells as they are.
+        Whether to blank cells; if False, all cells stay as they are.
 
     Returns
     -------
     masked array, shape (frames, frames)
+        Weights.
 
     Raises
     ------
     ValueError
-        If a blanked cell holds a weight.
+        If a blanked cell has a weight.
     """
     weights = np.asarray(clip.weights[target], dtype=float)
     blank = np.triu(np.full(weights.shape, backward))
@@ -149,18 +153,19 @@ def mask_weights(clip: MapClip, target: str, *, backward: bool) -> np.ma.MaskedA
 
 
 def place_weights(weights: np.ma.MaskedArray, cells: NDArray[np.intp]) -> np.ma.MaskedArray:
-    """Put a map's weights into the cells of the time axis.
+    """Copy the weights of a map to the cells of the time axis.
 
     Parameters
     ----------
     weights : masked array, shape (frames, frames)
+        Weights, as returned by `mask_weights`.
     cells : ndarray of int, shape (frames,)
-        From `emotrace.figures.style.number_cells`.
+        Cells, as returned by `emotrace.figures.style.number_cells`.
 
     Returns
     -------
     masked array, shape (cells, cells)
-        Masked also where a frame is missing.
+        Weights, also masked where a frame is missing.
     """
     shape = (cells[-1] + 1,) * 2
     placed = np.ma.masked_array(np.zeros(shape), np.full(shape, True))
@@ -176,16 +181,18 @@ def find_colour_range(
     Parameters
     ----------
     maps : sequence of masked arrays
+        Weights of all maps.
     uniform : sequence of float
-        Weights that must lie inside of the range.
+        Weights that the range must include.
     tail : float
-        Part of the weights that may lie beyond each end.
+        Share of the weights that may lie beyond each end.
 
     Returns
     -------
     matplotlib.colors.Normalize
+        Range of the colours.
     str
-        At which ends weights lie beyond: "neither", "min", "max" or "both".
+        Ends beyond which weights lie: "neither", "min", "max" or "both".
     """
     weights = np.concatenate([drawn.compressed() for drawn in maps])
     low, high = np.quantile(weights, [tail, 1 - tail])
@@ -216,7 +223,7 @@ def _draw_map(
         interpolation="nearest",
         aspect="equal",
     )
-    # The same ticks on both axes: both are the clip's time.
+    # Use the same ticks on both axes, since both are the time of the clip.
     ticks = MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(edges[0], edges[-1])
     ticks = ticks[(ticks >= edges[0]) & (ticks <= edges[-1])]
     axes.set_xticks(ticks)
@@ -246,6 +253,6 @@ def _explain_colours(
     plain.set_scientific(False)
     bar.ax.xaxis.set_major_formatter(plain)
     for weight in uniform:
-        # Black on white shows on every colour of the map.
+        # Black on white is visible on every colour of the map.
         bar.ax.axvline(weight, color="white", linewidth=2.6)
         bar.ax.axvline(weight, color="black", linewidth=1.1)

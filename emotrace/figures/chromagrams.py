@@ -1,4 +1,4 @@
-"""Chromagrams of clips on the time axis of the attended frames."""
+"""Draw chromagrams of clips on the time axis of the attended frames."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ChromaClip(Clip):
     chroma : ndarray, shape (12, columns)
         Energy of the pitch classes C, C♯, …, B, 0 or more.
     sounding_s : tuple of float
-        Beginning of the first column and end of the last one on the annotation's time line.
+        Beginning of the first column and end of the last one on the annotations' time line.
     span_s : tuple of float
-        Beginning and end of the annotated frames: what the time axis shows.
+        Beginning and end of the annotated frames, which are the limits of the time axis.
     attended_s : mapping of str to array_like, optional
-        Keys "arousal", "valence" or both; beginnings of attended frames.
+        Keys "arousal", "valence" or both; beginnings of the attended frames.
     """
 
     chroma: NDArray[np.floating]
@@ -53,20 +53,20 @@ class ChromaClip(Clip):
 
 @print_style()
 def draw_chromagrams(clips: Sequence[ChromaClip], *, hop_s: float) -> Figure:
-    """Draw chromagrams; attended frames are marked above their top edge.
+    """Draw chromagrams, with attended frames marked above their top edge.
 
     Parameters
     ----------
     clips : sequence of ChromaClip
-        One to six.
+        One to six clips.
     hop_s : float
         Seconds between the beginnings of two frames.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One axes per clip, laid out as in the figure of the attended frames, then the colour bar.
-        One colour range for all clips, from 0 to the largest energy.
+        One axes per clip, arranged as in the figure of the attended frames, then the colour bar.
+        All clips share one colour range, from 0 to the largest energy.
     """
     rows, columns = find_grid(len(clips))
     figure = Figure(figsize=(PAGE_WIDTH, 1.3 + 1.75 * rows), layout="constrained")
@@ -82,7 +82,7 @@ def draw_chromagrams(clips: Sequence[ChromaClip], *, hop_s: float) -> Figure:
         _mark_attended(axes, clip.attended_s, hop_s)
     for axes in panels[-columns:]:
         axes.set_xlabel("time (s)")
-    # Below rather than beside: the panels stay as wide as those of the attended frames.
+    # Put the bar below, so that the panels stay as wide as those of the attended frames.
     bar = figure.colorbar(
         ScalarMappable(norm, CHROMA_MAP), ax=panels, location="bottom", shrink=0.5, aspect=35
     )

@@ -1,4 +1,4 @@
-"""Curves of arousal and valence over time: truth, chosen model, baseline."""
+"""Draw curves of arousal and valence over time: truth, chosen model, baseline."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Curve:
     Parameters
     ----------
     times_s : ndarray
-        Seconds on the annotation's time line, rising; frames may be missing.
+        Seconds on the annotations' time line, ascending; frames may be missing.
     truth : ndarray
         Mean of the annotators, in [-1, 1].
     truth_std : ndarray
-        Their standard deviation; nan where unknown, which leaves out the band.
+        Standard deviation of the annotators; nan if unknown, in which case no band is drawn.
     best, baseline : ndarray
-        Predictions; nan where there is none.
+        Predictions of the chosen model and of the baseline; nan where there is none.
     """
 
     times_s: NDArray[np.floating]
@@ -58,7 +58,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class CurveClip(Clip):
-    """A clip and its curves.
+    """A clip and its curves of both targets.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def draw_curves(
     Parameters
     ----------
     clips : sequence of CurveClip
-        One to six.
+        One to six clips.
     best_labels : mapping of str to str
         Name of the chosen model for "arousal" and for "valence", such as "AT_64 on compare".
     baseline_label : str
@@ -95,7 +95,7 @@ def draw_curves(
     Returns
     -------
     matplotlib.figure.Figure
-        Axes in rows, arousal before valence; all of them share their y limits.
+        One row per clip, arousal before valence; all axes share their y limits.
     """
     height = 0.75 + 1.45 * len(clips)
     figure = Figure(figsize=(PAGE_WIDTH, height), layout="constrained")
@@ -119,13 +119,13 @@ def lay_line(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Lay out the points of a line that breaks where frames are missing.
 
-    The last frame before a gap, like the clip's last frame, is drawn to its end, so that a
-    frame without neighbours is still seen.
+    The last frame before a gap, like the last frame of the clip, is drawn until its end, so that
+    a frame without neighbours is visible.
 
     Parameters
     ----------
     times_s : ndarray, shape (frames,)
-        Beginning of each frame in seconds, rising.
+        Beginning of each frame in seconds, ascending.
     hop_s : float
         Seconds between the beginnings of two frames.
 
@@ -134,7 +134,7 @@ def lay_line(
     x_s : ndarray, shape (points,)
         Seconds; nan where the line breaks.
     frames : ndarray of int, shape (points,)
-        Which frame's value each point has.
+        Frame whose value each point has.
     """
     is_last = np.append(np.diff(number_frames(times_s, hop_s)) > 1, True)
     x_s = np.column_stack([times_s, times_s + hop_s, np.full(len(times_s), np.nan)])

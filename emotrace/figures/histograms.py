@@ -1,4 +1,4 @@
-"""Histograms of the error per clip, chosen model beside baseline."""
+"""Draw histograms of the error per clip, with the chosen model beside the baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BIN_WIDTHS = (0.0025, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1)
 
 @dataclass(frozen=True, kw_only=True)
 class TargetErrors:
-    """Errors of the two models that are compared on one target.
+    """Errors of two models that are compared on one target.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class TargetErrors:
 
 @print_style()
 def draw_error_histograms(errors: Mapping[str, TargetErrors]) -> Figure:
-    """Draw how the clips' errors are distributed.
+    """Draw the distribution of the errors over clips.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def draw_error_histograms(errors: Mapping[str, TargetErrors]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Rows arousal and valence, columns chosen model and baseline; all four panels share their
-        bins and both axes.
+        Rows for arousal and valence, columns for chosen model and baseline. All four panels share
+        their bins and both axes.
     """
     figure = Figure(figsize=(PAGE_WIDTH, 4.3), layout="constrained")
     figure.get_layout_engine().set(hspace=0.05, wspace=0.05)
@@ -71,17 +71,17 @@ def draw_error_histograms(errors: Mapping[str, TargetErrors]) -> Figure:
 
 
 def find_bins(errors: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """Find bins from 0 that hold all errors: the finest round width with at most 32 bins.
+    """Find bins that start at 0 and hold all errors: the finest round width with up to 32 bins.
 
     Parameters
     ----------
     errors : iterable of ndarray
-        0 or more.
+        Errors, 0 or more.
 
     Returns
     -------
     ndarray, shape (bins + 1,)
-        Edges.
+        Edges of the bins.
     """
     largest = max(float(np.max(array)) for array in errors)
     fits = (width for width in BIN_WIDTHS if largest <= width * MOST_BINS)
@@ -103,7 +103,7 @@ def _make_title(target: str, role: str, label: str, values: NDArray[np.floating]
 def _draw_panel(
     axes: Axes, values: NDArray[np.floating], edges: NDArray[np.float64], colour: str
 ) -> None:
-    # Rounding may leave the largest value a hair outside of the last edge.
+    # Because of rounding, the largest value may lie slightly beyond the last edge.
     inside = np.clip(values, edges[0], edges[-1])
     axes.hist(inside, bins=edges, color=colour, alpha=0.75, edgecolor="white", linewidth=0.6)
     axes.tick_params(labelbottom=True, labelleft=True)
@@ -112,7 +112,7 @@ def _draw_panel(
 def _set_limits(axes: Axes, edges: NDArray[np.float64]) -> None:
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
-    # Headroom in which the median's name hides no bar.
+    # Leave room at the top, so that the label of the median hides no bar.
     axes.set_ylim(0, axes.get_ylim()[1] * 1.12)
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: colours by role, print settings, captions, time spans, saving."""
+"""Features that all figures share: colours, print settings, captions, time axes, saving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emotrace import TARGETS
 from emotrace.audio.frames import number_frames
 from emotrace.runtime.errors import EmotraceError
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with any common kind of colour vision.
+# Okabe and Ito, "Color Universal Design" (2008): distinct for all common kinds of colour vision.
 TRUTH = "#000000"
 SPREAD = "#c8c8c8"
 BEST = "#d55e00"
@@ -34,10 +34,10 @@ PAGE_WIDTH = 7.0  # inches: the text width of a two-column page
 
 RESOLUTION = 200  # dots per inch of a PNG
 TITLE_SIZE = 8.5
-MOST_LETTERS = 100  # of one part of a caption: more never fit on a page
+MOST_LETTERS = 100  # per part of a caption; more never fit on a page
 
-# DejaVu ships with matplotlib and has Latin, Greek, Cyrillic, Hebrew and Arabic; the others are
-# asked, glyph by glyph, for what it lacks.
+# DejaVu comes with matplotlib and covers Latin, Greek, Cyrillic, Hebrew and Arabic; missing glyphs
+# are taken from the other fonts.
 _FALLBACK_FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -72,13 +72,13 @@ _PRINT_SETTINGS = {
     "lines.linewidth": 1.3,
     "axes.titlelocation": "left",
     "axes.titlepad": 4,
-    # Names of songs and models hold $, _ and ^: they are text, never formulas.
+    # Names of songs and models may contain $, _ and ^, which must not be read as formulas.
     "text.parse_math": False,
-    # TrueType rather than Type 3: what publishers ask for, and searchable.
+    # TrueType rather than Type 3: required by publishers, and searchable.
     "pdf.fonttype": 42,
 }
 
-# The date and the program's version would make equal figures unequal.
+# With the date and the version of the program, equal figures would differ.
 _METADATA = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -87,14 +87,14 @@ _METADATA = {
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """What a figure prints about a clip.
+    """Data about a clip that figures print.
 
     Parameters
     ----------
     clip_id : str
-        As in the clips table.
+        Id of the clip, as in the clips table.
     title, artist : str or None
-        Left out of the caption where missing or empty.
+        Title and artist; left out of the caption if missing or empty.
     """
 
     clip_id: str
@@ -103,13 +103,14 @@ class Clip:
 
 
 def print_style() -> AbstractContextManager[None]:
-    """Give the settings under which figures are made and saved; usable as a decorator.
+    """Return the settings for making and saving figures; also usable as a decorator.
 
-    They start from matplotlib's own defaults, so that a personal matplotlibrc changes nothing.
+    They are based on matplotlib's own defaults, so that your matplotlibrc has no effect.
 
     Returns
     -------
     context manager
+        Applies the settings.
     """
     installed = set(get_font_names())
     fonts = ["DejaVu Sans", *(name for name in _FALLBACK_FONTS if name in installed)]
@@ -118,20 +119,21 @@ def print_style() -> AbstractContextManager[None]:
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:
-    """Write a figure to each path, in the format that its ending names.
+    """Write a figure to each path, in the format of its extension.
 
-    Equal figures give equal bytes: no date and no version is written.
+    Equal figures give equal bytes, because neither date nor version is written.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
+        Figure to write.
     *paths : str or Path
-        Ending in ``.png`` (200 dots per inch) or ``.pdf`` (fonts embedded).
+        Paths that end in ``.png`` (200 dots per inch) or ``.pdf`` (fonts embedded).
 
     Raises
     ------
     EmotraceError
-        For any other ending.
+        If a path has another extension.
     """
     for path in map(Path, paths):
         if path.suffix not in _METADATA:
@@ -144,21 +146,23 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
 
 
 def make_caption(figure: Figure, clip: Clip, *, width: float) -> str:
-    """Say which clip it is: "title — artist (clip id)", shortened to fit.
+    """Return a caption that identifies a clip: "title — artist (clip id)", shortened to fit.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        The figure in which the caption will stand as a title.
+        Figure in which the caption is used as a title.
     clip : Clip
+        Clip to identify.
     width : float
-        Room in inches. While the caption is wider, the longest of its parts loses a letter.
-        A caption may run over the axes at its right, but the layout makes room for it where it is
-        more than twice as wide as its own axes.
+        Available width in inches. While the caption is wider, the longest of its parts is
+        shortened by a letter. A caption may extend beyond the right of its axes; if it is more
+        than twice as wide as they are, the layout makes room for it.
 
     Returns
     -------
     str
+        Caption.
     """
     parts = {name: _squeeze(getattr(clip, name)) for name in ("title", "artist", "clip_id")}
     kept = {name: min(len(text), MOST_LETTERS) for name, text in parts.items()}
@@ -174,17 +178,19 @@ def make_caption(figure: Figure, clip: Clip, *, width: float) -> str:
 
 
 def name_models(labels: Mapping[str, str], *, separator: str = ", ") -> str:
-    """Name the models of both targets, once if they are the same.
+    """Return the names of the models of both targets, or one name if they are the same.
 
     Parameters
     ----------
     labels : mapping of str to str
         Name of the model for "arousal" and for "valence".
     separator : str
+        Text between two names.
 
     Returns
     -------
     str
+        Names of the models.
     """
     if len({labels[target] for target in TARGETS}) == 1:
         return labels[TARGETS[0]]
@@ -192,29 +198,29 @@ def name_models(labels: Mapping[str, str], *, separator: str = ", ") -> str:
 
 
 def number_cells(times_s: ArrayLike, hop_s: float) -> NDArray[np.intp]:
-    """Find which cells of a clip's time axis its frames fill.
+    """Find the cells of a clip's time axis that its frames fill.
 
-    The axis is divided into cells as long as the hop, from the clip's first frame to the end
-    of its last one. Where frames are missing, cells stay empty.
+    The axis is divided into cells as long as the hop, from the first frame of the clip to the
+    end of its last frame. Cells of missing frames stay empty.
 
     Parameters
     ----------
     times_s : array_like, shape (frames,)
-        Beginning of each frame in seconds, rising.
+        Beginning of each frame in seconds, ascending.
     hop_s : float
         Seconds between the beginnings of two frames.
 
     Returns
     -------
     ndarray of int, shape (frames,)
-        From 0 on.
+        Number of each frame's cell, starting at 0.
     """
     frames = number_frames(times_s, hop_s)
     return (frames - frames[0]).astype(np.intp)
 
 
 def find_edges(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
-    """Find where the cells of `number_cells` begin and end.
+    """Find the edges of the cells of `number_cells`.
 
     Parameters
     ----------
@@ -230,18 +236,19 @@ def find_edges(times_s: ArrayLike, hop_s: float) -> NDArray[np.float64]:
 
 
 def fill_cells(values: ArrayLike, cells: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Put the frames' values into their cells.
+    """Copy the values of frames to their cells.
 
     Parameters
     ----------
     values : array_like, shape (frames,)
+        Values of the frames.
     cells : ndarray of int, shape (frames,)
-        From `number_cells`.
+        Cells, as returned by `number_cells`.
 
     Returns
     -------
     ndarray, shape (cells,)
-        nan where no frame is.
+        Values of the cells; nan where a frame is missing.
     """
     filled = np.full(cells[-1] + 1, np.nan)
     filled[cells] = values
@@ -254,8 +261,9 @@ def scale_emotion(axes: Axes, limits: tuple[float, float]) -> None:
     Parameters
     ----------
     axes : matplotlib.axes.Axes
+        Axes to change.
     limits : tuple of float
-        From `find_emotion_limits`.
+        Limits, as returned by `find_emotion_limits`.
     """
     low, high = limits
     span = high - low
@@ -266,13 +274,13 @@ def scale_emotion(axes: Axes, limits: tuple[float, float]) -> None:
 def find_emotion_limits(
     curves: Iterable[ArrayLike], bands: Iterable[ArrayLike] = ()
 ) -> tuple[float, float]:
-    """Find one range that holds all curves, in quarters.
+    """Find limits for all curves, as multiples of a quarter.
 
     Parameters
     ----------
     curves, bands : iterable of array_like
-        Values of arousal or valence; nan is skipped. The scale ends at -1 and 1: a band is cut
-        there, a curve that leaves it is still shown whole.
+        Values of arousal or valence; nan is ignored. The scale ends at -1 and 1. Bands are cut
+        there; curves that exceed the scale are shown completely.
 
     Returns
     -------
@@ -282,7 +290,7 @@ def find_emotion_limits(
     lines = np.concatenate([np.ravel(np.asarray(curve, dtype=float)) for curve in curves])
     merged = [lines, *(np.clip(np.ravel(np.asarray(band, float)), -1, 1) for band in bands)]
     values = np.concatenate(merged)
-    # A line that runs along the edge of its panel would be cut in half.
+    # A line along the edge of its panel would be cut in half.
     room = 0.04
     low = np.floor((np.nanmin(values) - room) * 4) / 4
     high = np.ceil((np.nanmax(values) + room) * 4) / 4
@@ -291,23 +299,24 @@ def find_emotion_limits(
 
 
 def find_grid(clips: int) -> tuple[int, int]:
-    """Find rows and columns for wide panels, one per clip: side by side from four clips on.
+    """Find the numbers of rows and columns for wide panels: one column up to three clips, then two.
 
     Parameters
     ----------
     clips : int
+        Number of clips; each has one panel.
 
     Returns
     -------
     tuple of int
-        Rows and columns.
+        Numbers of rows and columns.
     """
     columns = 1 if clips <= 3 else 2
     return -(-clips // columns), columns
 
 
 def _squeeze(text: object) -> str:
-    # A missing string of a table comes as None or as nan.
+    # A missing string in a table is None or nan.
     return " ".join(text.split()) if isinstance(text, str) else ""
 
 

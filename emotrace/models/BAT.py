@@ -1,4 +1,4 @@
-"""BAT: backward attention, over the frames before the present one."""
+"""BAT: backward attention, over the frames before the current one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FACTS = {"attention": "past", "controls": {"LSTM": "without a context"}}
 
 
 class Model(AT.Model):
-    """AT whose context runs over j < t only; the first frame's context is zero.
+    """AT with a context that runs only over j < t; the context of the first frame is zero.
 
-    With it the model is strictly causal: a prediction depends on no later frame.
+    The model is therefore strictly causal: a prediction does not depend on later frames.
     """
 
     def allow_frames(self, valid: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ from emotrace.models.layers import LSTMStack, Output
 
 
 class Model(nn.Module):
-    """Predict each frame from what is before it and what is after it.
+    """Predict each frame from the frames before and after it.
 
-    Like AT it knows the whole clip at every frame; unlike AT it cannot choose
-    what of it to look at.
+    Like AT, the model uses the whole clip at every frame; unlike AT, it cannot choose which
+    parts of it to attend to.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Model(nn.Module):
 
 
 def reverse(values: Tensor, valid: Tensor) -> Tensor:
-    """Turn ``(clips, frames, values)`` round in time; padding stays where it is, at the end."""
+    """Reverse ``(clips, frames, values)`` in time; padding stays at the end."""
     frames = torch.arange(valid.shape[1], device=valid.device)
     turned = torch.where(valid, valid.sum(dim=1, keepdim=True) - 1 - frames, frames)
     return values.gather(1, turned[:, :, None].expand_as(values))

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from emotrace.models.layers import ClipDropout, Output, initialise_linear
 
-# The sizes are one number of layers. Attention is in all of them, so a map of the last explains
-# little: none is drawn.
+# The only size is the number of layers. All layers have attention, so a map of the last layer
+# explains little, and none is drawn.
 FACTS = {"most_sizes": 1, "largest_size": 8}
 
 UNITS = 128
 HEADS = 4
 FEED_FORWARD_UNITS = 256
-"""The paper publishes the number of layers only; these sizes are ours."""
+"""Units of the feed-forward part. The paper gives only the number of layers; this size and the two
+above are our choice."""
 
 
 class Model(nn.Module):
@@ -28,7 +29,7 @@ class Model(nn.Module):
     n_features : int
         Values per frame.
     sizes : sequence of int
-        One number: how many layers.
+        One number, the number of layers.
     dropout : float
         Share of the values set to zero before the first layer, inside each
         layer and before the output.
@@ -58,7 +59,7 @@ class Model(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a feed-forward part, each normalised first and added on."""
+    """Self-attention and a feed-forward part, each with pre-normalisation and a skip connection."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -84,9 +85,9 @@ class EncoderLayer(nn.Module):
 
 
 def encode_positions(n_frames: int) -> Tensor:
-    """Return sines and cosines of the frame's number, ``(frames, units)``.
+    """Return sines and cosines of the frame number, ``(frames, units)``.
 
-    After Vaswani et al., "Attention Is All You Need", section 3.5.
+    See Vaswani et al., "Attention Is All You Need", section 3.5.
     """
     frames = torch.arange(n_frames)[:, None]
     rates = torch.exp(-math.log(10_000) * torch.arange(0, UNITS, 2) / UNITS)

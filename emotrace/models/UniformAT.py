@@ -1,4 +1,4 @@
-"""UniformAT: AT that attends to all frames alike, to tell what its attention is worth."""
+"""UniformAT: AT with uniform attention, a control that shows what learnt attention adds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Model(nn.Module):
         self.output = Output(2 * self.recurrent.units, feedback)
 
     def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Predict; see `emotrace.models` for shapes. There is nothing to learn from the weights."""
+        """Predict; see `emotrace.models` for shapes. The weights are equal, and not returned."""
         hidden = self.recurrent(features)  # (clips, frames, units)
         heard = valid[:, :, None].to(hidden.dtype)  # (clips, frames, 1)
         context = (heard * hidden).sum(dim=1, keepdim=True) / heard.sum(dim=1, keepdim=True)

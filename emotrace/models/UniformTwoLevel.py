@@ -1,4 +1,4 @@
-"""UniformTwoLevel: TwoLevel that weighs all frames alike, to tell what its attention is worth."""
+"""UniformTwoLevel: TwoLevel with uniform attention, a control for what learnt attention adds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from emotrace.models import TwoLevel
 
 
 class Model(TwoLevel.Model):
-    """Predict the clip's level from its plain mean: alpha_j = 1/T.
+    """Predict the level of the clip from its unweighted mean: alpha_j = 1/T.
 
     Parameters
     ----------
     n_features : int
         Values per frame.
     sizes : sequence of int
-        As of `emotrace.models.TwoLevel.Model`.
+        See `emotrace.models.TwoLevel.Model`.
     dropout : float
-        As of `emotrace.models.TwoLevel.Model`.
+        See `emotrace.models.TwoLevel.Model`.
     feedback : bool
-        As of `emotrace.models.TwoLevel.Model`.
+        See `emotrace.models.TwoLevel.Model`.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Model(TwoLevel.Model):
         del self.score, self.attention
 
     def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Predict; see `emotrace.models` for shapes. There is nothing to learn from the weights."""
+        """Predict; see `emotrace.models` for shapes. The weights are equal, and not returned."""
         predictions, _ = super().forward(features, valid)
         return predictions, None
 

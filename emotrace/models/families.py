@@ -1,7 +1,7 @@
-"""The model families: one file each, which says in ``FACTS`` what others must know of it.
+"""Read the facts about the model families, which each family's file states in ``FACTS``.
 
-The facts are read from the file's text, because the workflow asks for them while it
-plans, without torch. They are no part of what fits are kept under.
+The facts are read from the text of the file, because the workflow needs them during planning,
+without torch. They are not part of the key under which fits are stored.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from emotrace.runtime.errors import EmotraceError
 FOLDER = Path(__file__).parent
 
 COVERED = ("clip", "past", "once")
-"""What attention may cover; see `Family`."""
+"""What attention can cover; see `Family`."""
 
 MOST_UNITS = 4096
-"""Units of a layer; the paper's largest has 2048."""
+"""Largest number of units per layer; the paper's largest model has 2048."""
 
 MOST_LAYERS = 8
-"""Layers of a model; the paper's largest has four."""
+"""Largest number of layers; the paper's largest model has four."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """The facts of a family; a file that says nothing in ``FACTS`` has the defaults.
+    """Facts about a family; those that its ``FACTS`` do not state have the defaults.
 
     Parameters
     ----------
     attention : {"clip", "past", "once"}, optional
-        What each predicted frame attends to: all frames of the clip, or those before it; or
-        one weighting of the clip's frames serves them all. Maps are drawn of these. None if
-        there is no attention, or none that is worth drawing.
+        Frames to which each predicted frame attends: all frames of the clip, or those before it;
+        with "once", all predicted frames share one weighting of the clip's frames. Figures of
+        attention are drawn for these. None if there is no attention, or none worth drawing.
     controls : dict of str to str
-        Families that differ from this one in what its attention does, and how they differ, as
-        in "with uniform weights".
+        Families that differ from this one only in their attention, and how they differ, such as
+        "with uniform weights".
     most_sizes : int
-        How many sizes a model's name may have.
+        Largest number of sizes in a model's name.
     largest_size : int
+        Largest value of a size.
     """
 
     attention: str | None = None
@@ -59,17 +60,17 @@ def list_families() -> list[str]:
 
 @cache
 def read_family(name: str) -> Family:
-    """Read the facts of a family.
+    """Read the facts about a family.
 
     Parameters
     ----------
     name : str
-        Of `list_families`.
+        Name of the family; see `list_families`.
 
     Raises
     ------
     EmotraceError
-        If the file says something that no family can.
+        If the file states a fact that is not valid.
     """
     file = FOLDER / f"{name}.py"
     facts = read_constant(file, FACTS, default={})
@@ -84,7 +85,7 @@ def read_family(name: str) -> Family:
 
 
 def describe_families(models: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the facts of the families of some models, by name, for the rules that use them."""
+    """Return the facts about the families of some models, by name, for rules that need them."""
     names = sorted({parse_model_name(model)[0] for model in models})
     return {name: asdict(read_family(name)) for name in names}
 
@@ -95,19 +96,19 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     Parameters
     ----------
     name : str
-        Such as ``"AT_2048_1024"``.
+        Name of the model, such as ``"AT_2048_1024"``.
 
     Returns
     -------
     family : str
-        Such as ``"AT"``.
+        Name of the family, such as ``"AT"``.
     sizes : tuple of int
-        Such as ``(2048, 1024)``.
+        Sizes, such as ``(2048, 1024)``.
 
     Raises
     ------
     ValueError
-        If the name is not a family followed by sizes that can be trained.
+        If the name is not a family followed by valid sizes.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
     if len(numbers) > facts.most_sizes:
         most = "one size" if facts.most_sizes == 1 else f"at most {facts.most_sizes} sizes"
         raise ValueError(f"{family} takes {most}")
-    # Python refuses to read numbers of thousands of digits.
+    # Python refuses to convert strings of thousands of digits.
     largest = facts.largest_size
     if any(len(number) > len(str(largest)) or int(number) > largest for number in numbers):
         raise ValueError(f"sizes of {family} are at most {largest}")
@@ -133,7 +134,7 @@ def parse_model_name(name: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _find_wrong_fact(facts: Any) -> str | None:
-    """Say what is wrong with facts, if anything is."""
+    """Describe what is wrong with facts, if anything is."""
     if not isinstance(facts, dict):
         return f"is {facts!r}, expected a dictionary"
     names = [each.name for each in fields(Family)]

@@ -1,4 +1,4 @@
-"""Parts that the model families share, initialised as in TensorFlow 1.14 (the paper's)."""
+"""Layers that the model families share, initialised as in TensorFlow 1.14 (the paper's)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 class ClipDropout(nn.Module):
     """Dropout that removes the same values from all frames of a clip.
 
-    After Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in
-    Recurrent Neural Networks" (2016). A recurrent layer cannot average it away
-    over time, and it draws one random number where there are T frames.
+    See Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
+    Networks" (2016). A recurrent layer cannot average such dropout away over time, and it draws
+    one random number per value instead of one per frame.
 
     Parameters
     ----------
     share : float
-        Share of the values set to zero while training.
+        Share of the values set to zero in training.
     """
 
     def __init__(self, share: float) -> None:
@@ -27,7 +27,7 @@ class ClipDropout(nn.Module):
         self.share = share
 
     def forward(self, values: Tensor) -> Tensor:
-        """Drop from ``(clips, frames, values)``."""
+        """Apply dropout to ``(clips, frames, values)``."""
         if not self.training or self.share == 0:
             return values
         kept = torch.rand_like(values[:, :1]) >= self.share
@@ -35,18 +35,18 @@ class ClipDropout(nn.Module):
 
 
 class LSTMStack(nn.Module):
-    """LSTM layers, one on top of the other.
+    """A stack of LSTM layers.
 
-    Input weights are Glorot-uniform, recurrent weights orthogonal, the forget
-    bias is 1. Only one of torch's two bias vectors is trained, because the
-    optimizer would otherwise move their sum twice as fast as the paper's.
+    Input weights are Glorot-uniform, recurrent weights are orthogonal, and the forget bias is
+    1. Only one of torch's two bias vectors is trained, because the optimizer would otherwise
+    change their sum twice as fast as in the paper.
 
     Parameters
     ----------
     n_features : int
         Values per frame.
     sizes : sequence of int
-        Units of each layer; ``(2048, 1024)`` reads with 2048 units first.
+        Units of each layer; in ``(2048, 1024)``, the first layer has 2048 units.
     dropout : float
         Share of the values set to zero before each layer and after the last.
     """
@@ -88,7 +88,7 @@ class AdditiveAlignment(nn.Module):
     Parameters
     ----------
     units : int
-        Size of a hidden state, and of the space in which two are compared.
+        Size of a hidden state, and of the space in which two states are compared.
     """
 
     def __init__(self, units: int) -> None:
@@ -105,6 +105,7 @@ class AdditiveAlignment(nn.Module):
         Parameters
         ----------
         hidden : Tensor, shape (clips, frames, units)
+            Hidden state of each frame.
 
         Returns
         -------
@@ -118,23 +119,25 @@ class AdditiveAlignment(nn.Module):
 
 
 class Attention(nn.Module):
-    """Scores become weights alpha_tj that sum to 1 over the allowed frames j.
+    """Convert scores to weights alpha_tj that sum to 1 over the allowed frames j.
 
-    It has no weights of its own, and is a module so that `shuffle_attention` finds it.
+    This layer has no weights of its own. It is a module so that `shuffle_attention` finds it.
     """
 
     def forward(self, scores: Tensor, allowed: Tensor) -> Tensor:
-        """Weigh.
+        """Compute the weights.
 
         Parameters
         ----------
         scores : Tensor, shape (clips, frames, frames)
+            Alignment scores.
         allowed : Tensor of bool, broadcastable to the shape of `scores`
+            Whether each frame may be attended to.
 
         Returns
         -------
         Tensor, shape (clips, frames, frames)
-            Zero where not allowed; a row with nothing allowed is all zero.
+            Weights; zero where not allowed, and all zero in a row without allowed frames.
         """
         lowest = torch.finfo(scores.dtype).min
         weights = torch.softmax(scores.masked_fill(~allowed, lowest), dim=-1)
@@ -143,13 +146,14 @@ class Attention(nn.Module):
 
 @contextmanager
 def shuffle_attention(model: nn.Module, seed: int) -> Iterator[bool]:
-    """Let a model attend at random: each frame's weights, dealt anew to the allowed frames.
+    """Make a model attend at random: permute each frame's weights among the allowed frames.
 
     Parameters
     ----------
     model : torch.nn.Module
+        Model whose attention is shuffled.
     seed : int
-        Draws how they are dealt.
+        Seed of the permutation.
 
     Yields
     ------
@@ -161,7 +165,7 @@ def shuffle_attention(model: nn.Module, seed: int) -> Iterator[bool]:
     def shuffle(_: nn.Module, inputs: tuple[Tensor, Tensor], weights: Tensor) -> Tensor:
         allowed = inputs[1].expand_as(weights).to(torch.uint8)
         drawn = torch.rand(weights.shape, generator=generator).to(weights.device)
-        # Both list the allowed frames first: `places` in order, `dealt` as drawn.
+        # Both list the allowed frames first: `places` in order, `dealt` in random order.
         places = torch.argsort(allowed, dim=-1, descending=True, stable=True)
         dealt = torch.argsort(drawn + allowed, dim=-1, descending=True)
         return torch.zeros_like(weights).scatter(-1, places, weights.gather(-1, dealt))
@@ -178,15 +182,15 @@ def shuffle_attention(model: nn.Module, seed: int) -> Iterator[bool]:
 class Output(nn.Module):
     """Output y_t = g(state_t, y_{t-1}) with a linear g.
 
-    The previous output is always the model's own, in training too; no truth
-    ever enters, so there is nothing to leak at test time.
+    The previous output is always the model's own, in training as well. True labels are never
+    fed back, so none can leak when the model is tested.
 
     Parameters
     ----------
     n_inputs : int
-        Size of a frame's state (hidden state, and context where there is one).
+        Size of a frame's state (the hidden state, and the context if there is one).
     feedback : bool
-        Whether the previous output is fed back; the first frame sees zero.
+        Whether the previous output is fed back; it is zero for the first frame.
     """
 
     def __init__(self, n_inputs: int, feedback: bool) -> None:

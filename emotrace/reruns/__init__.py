@@ -1,1 +1,1 @@
-"""Why a rerun is as large as its change: digests of code, the store, cleaning, the forecast."""
+"""Minimal reruns: digests of code, the store, its cleaning, and the forecast of the next run."""

@@ -1,15 +1,17 @@
-"""Files that show whether they are still what emotrace wrote.
+"""Read and write files with checksums, so that a damaged file is noticed.
 
-Disks, memory and copies change a bit now and then. So all that one job writes and
-another reads carries a SHA-256 of its own bytes, is written by the functions of this
-module, and is read by their twins, which raise `DamagedError` where the bytes differ:
+Disks, memory and copies change a bit now and then. Every file that one job writes and
+another reads therefore carries a SHA-256 of its own bytes. The functions of this module
+write these files, and their counterparts read them and raise `DamagedError` if the bytes
+differ. The checksum is stored
 
-- a Parquet file in 64 bytes between its columns and its footer, where no reader looks,
-  since the footer says where each column lies: a digest of all that comes before, and
-  one of the first digest and all that comes after. The second alone tells that names,
-  types and metadata are intact, without reading the columns.
-- a JSON file under the key ``checksum``.
-- any other file in its first line.
+- in a Parquet file: in 64 bytes between the columns and the footer. Readers skip these
+  bytes, since the footer says where each column lies. The first 32 bytes are a digest of
+  everything before them; the last 32 are a digest of the first digest and everything after.
+  The second digest alone shows that names, types and metadata are intact, so they can be
+  verified without reading the columns.
+- in a JSON file: under the key ``checksum``.
+- in any other file: in the first line.
 """
 
 from __future__ import annotations
@@ -29,25 +31,25 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 CHECKSUM = "checksum"
-"""Key of a JSON file that holds the digest of all others."""
+"""Key of a JSON file under which the digest of all other keys is stored."""
 
 REMAKE = (
     "remove it and run the target all, which makes what is missing again; if you copied it from "
     "another machine, copy it again"
 )
-"""What to do about a damaged file."""
+"""Hint for the user about a damaged file."""
 
 SIZE = hashlib.sha256().digest_size
 
 TAIL = 8
-"""Bytes at the end of a Parquet file: the length of the footer, and the mark of the format."""
+"""Bytes at the end of a Parquet file: the length of the footer and the magic number."""
 
 BLOCK = 2**20
-"""Bytes that are digested at once."""
+"""Number of bytes that are read and digested at a time."""
 
 
 class DamagedError(EmotraceError):
-    """A file that is not what emotrace wrote."""
+    """Raised when a file is not what emotrace wrote."""
 
 
 def write_table(table: pa.Table | pd.DataFrame, path: str | Path) -> None:
@@ -56,8 +58,9 @@ def write_table(table: pa.Table | pd.DataFrame, path: str | Path) -> None:
     Parameters
     ----------
     table : pyarrow.Table or pandas.DataFrame
-        The index of a data frame is left out.
+        The index of a data frame is not written.
     path : str or Path
+        Path of the file to write.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -69,12 +72,14 @@ def write_table(table: pa.Table | pd.DataFrame, path: str | Path) -> None:
 
 
 def seal_table(path: str | Path) -> None:
-    """Put the checksums into a Parquet file that has just been written.
+    """Add checksums to a Parquet file that has just been written.
+
+    Any Parquet reader can still read the file.
 
     Parameters
     ----------
     path : str or Path
-        Remains readable for all that reads Parquet.
+        Path of the file, which is changed in place.
     """
     with open(path, "r+b") as file:
         start = _find_footer(file)
@@ -85,13 +90,14 @@ def seal_table(path: str | Path) -> None:
 
 
 def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
-    """Read a Parquet file that `write_table` or `seal_table` left.
+    """Read a Parquet file that `write_table` or `seal_table` wrote, and verify its checksums.
 
     Parameters
     ----------
     path : str or Path
+        Path of the file.
     **options
-        Of `pyarrow.parquet.read_table`, such as ``columns`` and ``filters``.
+        Passed to `pyarrow.parquet.read_table`, such as ``columns`` and ``filters``.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
 
 
 def open_table(path: str | Path) -> pq.ParquetFile:
-    """Open a Parquet file after its checksums were verified, to read it part by part.
+    """Verify the checksums of a Parquet file and open it, to read it part by part.
 
     Raises
     ------
@@ -127,12 +133,12 @@ def open_table(path: str | Path) -> pq.ParquetFile:
 
 
 def read_schema(path: str | Path) -> pa.Schema:
-    """Read a Parquet file's names, types and metadata, and verify no more than these.
+    """Read the names, types and metadata of a Parquet file, and verify only these.
 
     Raises
     ------
     DamagedError
-        If they are not what was written.
+        If the names, types or metadata are not what was written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -149,7 +155,7 @@ def write_json(content: Mapping[str, Any], path: str | Path) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
+    """Read a file that `write_json` wrote, and verify its checksum.
 
     Raises
     ------
@@ -167,14 +173,17 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def write_bytes(content: bytes | memoryview, path: str | Path, *, about: str = "") -> None:
-    """Write bytes below a line that holds their checksum.
+    """Write bytes to a file below a line that holds their checksum.
 
     Parameters
     ----------
     content : bytes or memoryview
+        Bytes to write.
     path : str or Path
+        Path of the file to write.
     about : str, optional
-        What the content is, so that it is not taken for something else: part of the checksum.
+        Name of the content. It is part of the checksum, so that the file cannot be mistaken
+        for another.
     """
     with open(path, "wb") as file:
         file.write(_digest_bytes(content, about))
@@ -182,12 +191,12 @@ def write_bytes(content: bytes | memoryview, path: str | Path, *, about: str = "
 
 
 def read_bytes(path: str | Path, *, about: str = "") -> bytes:
-    """Read what `write_bytes` wrote.
+    """Read a file that `write_bytes` wrote, and verify its checksum.
 
     Raises
     ------
     DamagedError
-        If the file is not what was written, or is about something else.
+        If the file is not what was written, or was written with another `about`.
     """
     with open(path, "rb") as file:
         checksum = file.readline(2 * SIZE + 1)
@@ -206,7 +215,7 @@ def _digest_bytes(content: bytes | memoryview, about: str) -> bytes:
 def _open_verified(path: str | Path) -> pa.NativeFile:
     import pyarrow as pa
 
-    # What is verified and what is read are one open file, even if another takes its name.
+    # Verify and read through one open file, in case another file takes its name meanwhile.
     file = pa.OSFile(str(path))
     start, expected = _verify_footer(file, path)
     if _digest_start(file, start) != expected:
@@ -216,7 +225,7 @@ def _open_verified(path: str | Path) -> pa.NativeFile:
 
 
 def _verify_footer(file: Any, path: str | Path) -> tuple[int, bytes]:
-    """Return where the columns end, and what their digest should be."""
+    """Return the byte at which the columns end, and the digest that they should have."""
     start = _find_footer(file) - 2 * SIZE
     if start < 0:
         _refuse(path)
@@ -229,7 +238,7 @@ def _verify_footer(file: Any, path: str | Path) -> tuple[int, bytes]:
 
 
 def _find_footer(file: Any) -> int:
-    """Return at which byte the footer of a Parquet file begins; below 0 if it can have none."""
+    """Return the byte at which the footer of a Parquet file begins; negative if it has none."""
     size = file.seek(0, os.SEEK_END)
     if size < TAIL:
         return -1

@@ -1,4 +1,4 @@
-"""What of the store no experiment uses any more."""
+"""Find and remove the entries of the store that no experiment uses any more."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ KINDS = ("inspections", "features", "fits")
 HEX16, SHA256, UNIQUE = r"[0-9a-f]{16}", r"[0-9a-f]{64}", r"[0-9a-f]{32}"
 
 FOLDERS = (r"\w+", HEX16, r"[0-9a-f]{2}")
-"""The names of the folders of a kind in which an entry lies; see `emotrace.reruns.store`."""
+"""Names of the nested folders in which an entry lies; see `emotrace.reruns.store`."""
 
 WEIGHTS = ".safetensors"
-"""What the name of a fit's weights adds to that of its entry."""
+"""Suffix that the weights of a fit add to the name of its entry."""
 
 FILE = rf"{SHA256}({WEIGHTS})?|\.{SHA256}\.checkpoint"
-"""The names of entries, their weights, and fits under way; see `emotrace.training.fits`."""
+"""Names of entries, weights, and checkpoints of fits; see `emotrace.training.fits`."""
 
 UNFINISHED = rf"\.({FILE})\.{UNIQUE}"
-"""What they are called while they are written."""
+"""Names of the same files while they are being written."""
 
 CLAIM = r"(.*/)?([^./][^/]*\.parquet|files\.csv)"
-"""The name of a claim below those of its working folder, which is that of the product."""
+"""Name of a claim within the claims of a working folder: the name of the product."""
 
 ABANDONED_S = 24 * 3600
-"""Age in seconds at which an entry that is still being written counts as a killed job's."""
+"""Age in seconds at which an unfinished entry counts as left behind by a killed job."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """Entries of a store and their size.
+    """Entries of a store and their total size.
 
     Parameters
     ----------
     entries : list of Path
+        Files of the entries.
     size : int
-        In bytes.
+        Total size in bytes.
     """
 
     entries: list[Path]
@@ -55,16 +56,18 @@ class Content:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a store holds, and for whom.
+    """Entries of a store, divided by whether an experiment uses them.
 
     Parameters
     ----------
     unused, used : Content
+        Entries that no experiment uses, and all other entries.
     dropped : list of str
-        What was made in the present working folder and is no part of its experiment.
+        Products that were made in the present working folder but are no longer part of its
+        experiment.
     missing : dict of Path to Path
-        Working folders that cannot be found, and where their claims lie. They may have
-        been moved, or lie on a disk that is not mounted, so what they use counts as used.
+        Working folders that cannot be found, and the folders that hold their claims. They may
+        have been moved, or lie on a disk that is not mounted, so their entries count as used.
     """
 
     unused: Content
@@ -74,19 +77,20 @@ class Inventory:
 
 
 def take_inventory(store: Store, products: Collection[str]) -> Inventory:
-    """Tell the entries that no experiment uses from those that one does.
+    """Find out which entries an experiment uses and which none does.
 
     Parameters
     ----------
     store : Store
+        Store to look through.
     products : collection of str
-        What the config of the present working folder makes. All that other folders
-        were made of counts as used.
+        Products that the config of the present working folder makes. For all other working
+        folders, the entries of everything that they made count as used.
 
     Raises
     ------
     EmotraceError
-        If it cannot be told what this or another folder uses.
+        If it is not possible to tell what this or another folder uses.
     """
     _refuse_unclaimed(store, products)
     claimed: set[str] = set()
@@ -108,15 +112,15 @@ def take_inventory(store: Store, products: Collection[str]) -> Inventory:
 
 
 def remove_unused(store: Store, inventory: Inventory) -> None:
-    """Remove unused entries, the folders that this leaves empty, and the claims of what is dropped.
+    """Remove unused entries, the folders that become empty, and the claims of dropped products.
 
     Raises
     ------
     EmotraceError
-        If something may not be removed.
+        If a file cannot be removed for lack of permission.
     """
     for entry in inventory.unused.entries:
-        # Meanwhile, a folder above it may have become a link to somewhere else.
+        # Meanwhile, a folder above the entry may have been replaced by a link to another place.
         if _is_reached_without_links(entry, store.root):
             remove_entry(entry)
             _remove_empty(entry.parent, store.root)
@@ -126,10 +130,10 @@ def remove_unused(store: Store, inventory: Inventory) -> None:
 
 
 def list_entries(root: Path) -> Iterator[Path]:
-    """Yield all entries of a store, finished or not, and nothing that has another form.
+    """Yield all entries of a store, finished or not, and no other files.
 
-    Links are not followed, and are no entries themselves, so nothing outside the store is
-    taken for a part of it. Only the store itself may be a link.
+    Links are neither followed nor counted as entries, so nothing outside the store is
+    mistaken for a part of it. Only the store itself may be a link.
 
     Parameters
     ----------
@@ -153,7 +157,7 @@ def list_entries(root: Path) -> Iterator[Path]:
 
 
 def _list_members(folder: Path) -> list[os.DirEntry[str]]:
-    """List what lies in a folder; nothing if it is a link or may not be read."""
+    """List the members of a folder; none if it is a link or cannot be read."""
     if folder.is_symlink():
         return []
     with suppress(OSError), os.scandir(folder) as members:
@@ -170,7 +174,7 @@ def _is_reached_without_links(path: Path, root: Path) -> bool:
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
-    """Remove folders that the removal of an entry left empty, up to that of its kind."""
+    """Remove the folders that became empty with an entry, up to the folder of its kind."""
     with suppress(OSError):  # Not empty, or another's.
         while folder.parent != root:
             folder.rmdir()
@@ -193,7 +197,7 @@ def _refuse_unclaimed(store: Store, products: Collection[str]) -> None:
 
 
 def _list_users(store: Store) -> list[Path]:
-    """List the folders that hold the claims of a working folder each."""
+    """List the folders of claims, one for each working folder."""
     folder = store.root / "claims"
     if not os.path.lexists(folder):
         return []
@@ -202,7 +206,7 @@ def _list_users(store: Store) -> list[Path]:
 
 
 def _list_claims(claims: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the products of a working folder, and the files that say what they are made of."""
+    """Yield each product of a working folder with the file that lists its entries."""
     for folder, _, names in _walk(claims):
         for file in (Path(folder, name) for name in sorted(names)):
             product = file.relative_to(claims).as_posix()
@@ -211,7 +215,7 @@ def _list_claims(claims: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _walk(claims: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk through claims, of which none may escape notice."""
+    """Walk through a folder of claims, and fail if a part of it cannot be read."""
 
     def refuse(error: OSError) -> NoReturn:
         raise _refuse_unreadable(Path(error.filename), error.strerror) from error

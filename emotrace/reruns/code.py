@@ -1,4 +1,4 @@
-"""Digests of code: what it does, and nothing of how it is written or where it lies."""
+"""Digest what code does, regardless of how it is written and where it lies."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from emotrace.runtime.errors import EmotraceError
 
 @dataclass(frozen=True)
 class Module:
-    """One of our modules.
+    """One module of this project.
 
     Parameters
     ----------
     text : str
-        What it does, apart from its imports of ours.
+        The module's syntax tree as text, without its imports of this project's modules.
     digest : str
-        Of the text and of the names that it imports, wherever these come from.
+        Digest of the text and of the imported names, regardless of where these come from.
     imports : tuple of (str, tuple of Path)
-        For each import of ours, the names that it binds and the files that it runs.
+        For each import of this project's modules, the names it binds and the files it runs.
     """
 
     text: str
@@ -35,23 +35,23 @@ class Module:
 Reader = Callable[[Path], Module]
 
 FACTS = "FACTS"
-"""Constant in which a module says of itself what others must know without importing it."""
+"""Name of the constant that holds facts about a module, to be read without importing it."""
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-"""The folder of the Snakefile."""
+"""Folder that holds the Snakefile."""
 
 
 def digest_code(*files: str) -> str:
-    """Digest what files do, and what the modules of ours do that they import.
+    """Digest what files do, together with the modules of this project that they import.
 
-    Comments, docstrings, formatting, the texts of errors, the places of modules, and what
-    they say in ``FACTS`` do not count, so an edit of these reruns nothing by itself. Modules
-    that are imported by a computed name are not seen: name them too.
+    Comments, docstrings, formatting, the texts of errors, the paths of modules, and the
+    contents of ``FACTS`` do not count, so editing only these reruns nothing. Modules that
+    are imported by a computed name are not found; pass their files as well.
 
     Parameters
     ----------
     *files : str
-        Paths of Python files, relative to the Snakefile.
+        Paths of Python files, relative to the folder of the Snakefile.
 
     Returns
     -------
@@ -63,26 +63,26 @@ def digest_code(*files: str) -> str:
 
 @cache
 def check_code(planned: str, what: str, *files: str) -> None:
-    """Stop a process whose code is no longer what it was when the run was planned.
+    """Stop a process whose code has changed since the run was planned.
 
-    Else what it made would be kept as the work of the code that was planned. Ask
-    before the first result is kept, when all of the code was imported: what is
-    edited later does not matter, so a process looks at each module once. One that
-    works for several runs, as on a Dask cluster, keeps what it imported for the first.
+    Otherwise its results would be stored as those of the planned code. Call this function
+    after all code has been imported and before the first result is stored. Edits after that
+    do not matter, so a process reads each module only once. A process that works for several
+    runs, such as a Dask worker, keeps the code that it imported for the first run.
 
     Parameters
     ----------
     planned : str
-        What `digest_code` was when the run was planned.
+        Result of `digest_code` when the run was planned.
     what : str
-        Whose code.
+        Name of what the code makes, for the error message.
     *files : str
-        Of `digest_code`.
+        Files that were passed to `digest_code`.
 
     Raises
     ------
     EmotraceError
-        If the code is another.
+        If the code has changed.
     """
     if _digest_modules(files, _read_imported) != planned:
         raise EmotraceError(
@@ -92,21 +92,21 @@ def check_code(planned: str, what: str, *files: str) -> None:
 
 
 def read_constant(file: Path, name: str, *, default: Any = None) -> Any:
-    """Read a constant from a module's text, because to import it would import its libraries.
+    """Read a constant from the text of a module, without importing the module's libraries.
 
     Parameters
     ----------
     file : Path
-        Of the module.
+        Path of the module.
     name : str
-        Of the constant, which is assigned once and outside of all functions.
+        Name of the constant, which must be assigned once, outside of all functions.
     default : optional
-        What is returned where there is no such constant.
+        Value to return if the module has no such constant.
 
     Raises
     ------
     EmotraceError
-        If the constant is not written out, or the file is not Python.
+        If the constant is not a literal, or the file is not valid Python.
     """
     for line in _parse_file(file).body:
         if _assigns(line, name):
@@ -132,7 +132,7 @@ def _digest_modules(files: Sequence[str], read: Reader) -> str:
     lines = set()
     for module in modules.values():
         if module.text or module.imports:
-            # By its content, so that a module that moves is still the same.
+            # Digest imports by their content, so that moving a module changes nothing.
             imports = [
                 f"{names} from {[modules[file].digest for file in imported]}"
                 for names, imported in module.imports
@@ -152,7 +152,7 @@ def _parse_file(path: Path) -> ast.Module:
 
 
 def _assigns(line: ast.stmt, name: str) -> bool:
-    """Say whether a line gives a value to a name."""
+    """Return whether a line assigns a value to a name."""
     targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
     return (
         isinstance(line, ast.Assign | ast.AnnAssign)
@@ -163,7 +163,7 @@ def _assigns(line: ast.stmt, name: str) -> bool:
 
 def _parse_module(path: Path) -> Module:
     tree = _parse_file(path)
-    # What a module tells the workflow is no part of what it does, unless it reads that itself.
+    # FACTS informs the workflow and is not part of what a module does, unless it uses FACTS itself.
     if sum(isinstance(node, ast.Name) and node.id == FACTS for node in ast.walk(tree)) == 1:
         tree.body = [line for line in tree.body if not _assigns(line, FACTS)]
     for block in _list_blocks(tree):
@@ -182,16 +182,16 @@ def _parse_module(path: Path) -> Module:
 
 _read_module = cache(_parse_module)
 _read_imported = cache(_parse_module)
-"""The same for `check_code`, which must not see what was read before it was imported."""
+"""Cached `_parse_module` for `check_code`, which must not use what was read before the import."""
 
 
 def _describe(node: Any) -> Any:
-    """Spell out a syntax tree so that all versions of Python spell it alike."""
+    """Write out a syntax tree in the same way for all versions of Python."""
     if isinstance(node, list):
         return [_describe(item) for item in node]
     if not isinstance(node, ast.AST):
         return node
-    # Newer versions add fields, which are empty where the code would also run in older ones.
+    # Newer versions add fields, which are empty if the code also runs in older versions.
     fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
     return type(node).__name__, [(name, _describe(value)) for name, value in fields]
 
@@ -204,7 +204,7 @@ def _list_blocks(tree: ast.Module) -> list[list[ast.stmt]]:
 
 
 def _is_inert(line: ast.stmt) -> bool:
-    """Say whether a line is a docstring, or an import that only type checkers see."""
+    """Return whether a line is a docstring, or an import that only type checkers see."""
     if isinstance(line, ast.Expr):
         return isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
     type_checking = isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING"
@@ -236,12 +236,12 @@ def _makes_error(node: ast.AST) -> bool:
 
 
 def _locate_imports(line: ast.stmt, package: Sequence[str]) -> tuple[Path, ...]:
-    """List the files of ours that an import runs."""
+    """List the files of this project that an import runs."""
     names = []
     if isinstance(line, ast.Import):
         names = [alias.name for alias in line.names]
     elif isinstance(line, ast.ImportFrom):
-        # `from . import x` counts from the package of the file, `from .. import x` from above.
+        # `from . import x` starts from the package of the file, `from .. import x` one level up.
         above = package[: len(package) - line.level + 1] if line.level else ()
         module = ".".join([*above, *filter(None, [line.module])])
         names = [module, *(f"{module}.{alias.name}" for alias in line.names)]
@@ -249,14 +249,14 @@ def _locate_imports(line: ast.stmt, package: Sequence[str]) -> tuple[Path, ...]:
 
 
 def _name_imported(line: ast.Import | ast.ImportFrom) -> str:
-    """Name what an import binds; with `import a.b as c`, that is `c` alone."""
+    """Return the names that an import binds; for `import a.b as c`, only `c`."""
     if isinstance(line, ast.Import):
         return ", ".join(alias.asname or alias.name for alias in line.names)
     return ", ".join(f"{alias.name} as {alias.asname or alias.name}" for alias in line.names)
 
 
 def _locate_module(name: str) -> Iterator[Path]:
-    """Yield the files that importing a module of ours runs: its packages', then its own."""
+    """Yield the files that importing a module of this project runs: packages first."""
     parts = name.split(".")
     if parts[0] != "emotrace":
         return

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def digest_files(*files: str | Path) -> str:
-    """Digest the bytes of files, in their order."""
+    """Digest the bytes of files, in the given order."""
     digest = hashlib.sha256()
     for name in files:
         with open(name, "rb") as file:
@@ -21,7 +21,7 @@ def digest_files(*files: str | Path) -> str:
 
 
 def digest_tables(*tables: pa.Table | pd.DataFrame) -> str:
-    """Digest the names, types and values of tables, blind to how a file encodes them."""
+    """Digest the names, types and values of tables, regardless of their encoding in a file."""
     import pyarrow as pa
 
     digest = hashlib.sha256()

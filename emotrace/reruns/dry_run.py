@@ -1,4 +1,4 @@
-"""The jobs that a dry run of Snakemake announces, passed from its process to ours as data."""
+"""Pass the jobs that a dry run of Snakemake announces to this process as data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 JOBS_FILE = "EMOTRACE_JOBS_FILE"
-"""Environment variable that names the file to which the Snakefile adds the jobs of a run."""
+"""Environment variable with the path of the file to which the Snakefile adds planned jobs."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,11 @@ class PlannedJob:
     Parameters
     ----------
     rule : str
+        Name of the rule.
     reason : str
-        In Snakemake's words; its log records carry no other form of the reason.
+        Snakemake's own text; its log records hold the reason in no other form.
     wildcards : dict of str to str
-        In the order in which the rule names them.
+        Wildcards and their values, in the order in which the rule names them.
     """
 
     rule: str
@@ -30,14 +31,15 @@ class PlannedJob:
 
 
 class JobWriter(logging.Handler):
-    """Adds each job that Snakemake announces to a file, as a line of JSON.
+    """Append each job that Snakemake announces to a file, as a line of JSON.
 
-    Milestones, which make no file, are left out. A file that cannot be written ends the run,
-    because a missing line would read like a job that need not run.
+    Milestone rules, which make no file, are left out. If the file cannot be written, the run
+    ends, because a missing line would look like a job that does not need to run.
 
     Parameters
     ----------
     path : str or Path
+        Path of the file.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,7 +47,7 @@ class JobWriter(logging.Handler):
         self.path = path
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of a record of Snakemake's logger, if it announces a job."""
+        """Write a line if a record of Snakemake's logger announces a job."""
         if getattr(record, "event", None) == "job_info" and record.output:
             job = PlannedJob(record.rule_name, record.reason, dict(record.wildcards))
             with open(self.path, "a", encoding="utf-8") as file:
@@ -53,6 +55,6 @@ class JobWriter(logging.Handler):
 
 
 def read_jobs(path: str | Path) -> list[PlannedJob]:
-    """Read the jobs that a `JobWriter` wrote, in their order."""
+    """Read the jobs that a `JobWriter` wrote, in the order in which it wrote them."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     return [PlannedJob(**json.loads(line)) for line in lines]

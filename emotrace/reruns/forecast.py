@@ -1,4 +1,4 @@
-"""What the next run would do and why, in words."""
+"""Describe in words what the next run would do, and why."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ REASONS = {
     "Forced execution": "asked for",
     "Input files updated by another job": "what it is made of changes",
 }
-"""What Snakemake's reasons hold, and what they mean; the first that is found counts.
+"""Parts of Snakemake's reasons, and what they mean; the first part that is found counts.
 
-Snakemake gives its reasons as text alone, so they are found by their words.
+Snakemake gives its reasons only as text, so they are recognised by their words.
 """
 
 OTHER_REASONS = {
@@ -47,7 +47,7 @@ OTHER_REASONS = {
     },
     "evaluate_models": {"Input files updated by another job": "models or baselines change"},
 }
-"""What some mean for a rule."""
+"""Reasons that have a more precise meaning for a particular rule."""
 
 NAMES = {
     "synthesise_demo": "demo music",
@@ -58,19 +58,21 @@ NAMES = {
     "build_tables": "tables",
     "choose_examples": "choice of examples",
 }
-"""What rules make whose names do not say it, in the order in which they run."""
+"""Products of the rules whose names do not say what they make, in the order of the run."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a dry run announces, and what it is to be made with.
+    """The jobs that a dry run announces, and the plan of the run.
 
     Parameters
     ----------
     jobs : sequence of PlannedJob
+        Jobs that Snakemake would run.
     plan : mapping
-        See `emotrace.config.planning.plan_run`.
+        Plan of the run; see `emotrace.config.planning.plan_run`.
     store : Store
+        Store that the run would use.
     """
 
     jobs: Sequence[PlannedJob]
@@ -78,7 +80,7 @@ class Forecast:
     store: Store
 
     def describe(self) -> list[str]:
-        """Say what a run would do and why, one line for each thing; no line if nothing."""
+        """Describe what a run would do and why, in one line per product; empty if nothing."""
         corpus = ("synthesise_demo", "download_emomusic", "inspect_audio", "build_corpus")
         lines = [f"{NAMES[job.rule]}: {self._describe_files(job)}" for job in self._find(*corpus)]
         lines += [self._describe_extraction(job) for job in self._find("extract_features")]
@@ -164,13 +166,13 @@ class Forecast:
 
 
 def _say_why(job: PlannedJob) -> str:
-    """Say in plain words why Snakemake plans a job."""
+    """Return the reason for which Snakemake plans a job, in plain words."""
     reasons = REASONS | OTHER_REASONS.get(job.rule, {})
     return next((words for sign, words in reasons.items() if sign in job.reason), job.reason)
 
 
 def _read_recipe(table: Path) -> dict[str, Any] | None:
-    """Read what a table says it was made with, or None if it is not there or damaged."""
+    """Read the recipe that a table was made with; None if the table is missing or damaged."""
     try:
         return json.loads((read_schema(table).metadata or {}).get(b"emotrace", b"null"))
     except (OSError, DamagedError):
@@ -178,7 +180,7 @@ def _read_recipe(table: Path) -> dict[str, Any] | None:
 
 
 def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> list[str]:
-    """Say in which settings, versions and code two recipes differ."""
+    """Describe in which settings, versions and code two recipes differ."""
     lines = []
     for key, new in expected.items() if found else ():
         old = found.get(key)
@@ -195,7 +197,7 @@ def _compare(found: Mapping[str, Any] | None, expected: Mapping[str, Any]) -> li
 
 
 def _group(things: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Put things that share an owner and a reason on one line."""
+    """Merge products with the same owner and reason into one line."""
     groups: dict[tuple[str, str], list[str]] = {}
     for thing, owner, why in things:
         groups.setdefault((owner, why), []).append(thing)

@@ -1,4 +1,4 @@
-"""What decides something that is kept: its settings, its code, and the libraries behind it."""
+"""Everything that determines a stored result: its settings, its code and its libraries."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from emotrace.runtime.errors import EmotraceError
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of thing is made, whatever it is made from.
+    """How one kind of result is made, regardless of its input.
 
-    Two equal recipes make the same of the same audio or clips. A recipe is written while
-    the run is planned, travels to the job as a parameter of its rule, and names what the
-    job keeps in the store.
+    Two equal recipes make the same result from the same audio or clips. The recipe is created
+    when the run is planned, passed to the job as a parameter of its rule, and used as part of
+    the name under which the job's results are stored.
 
     Parameters
     ----------
     kind : {"inspections", "features", "fits"}
-        What is made; also the folder in the store.
+        Kind of result; also the name of its folder in the store.
     name : str
-        Which one, such as a feature set or a model. Letters, digits and underscores.
+        Name of the feature set or model, for example. Letters, digits and underscores.
     settings : mapping
-        Values that JSON can hold.
+        Settings, as values that JSON can represent.
     code : str
-        See `emotrace.reruns.code.digest_code`.
+        Digest of the code; see `emotrace.reruns.code.digest_code`.
     libraries : mapping of str to str
-        Distributions and their versions.
+        Names of distributions and their versions.
 
     Examples
     --------
@@ -51,29 +51,29 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """Sixteen hexadecimal digits that stand for the recipe."""
+        """Sixteen hexadecimal digits that identify the recipe."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def adopt_libraries(self) -> Recipe:
-        """Return the recipe with the versions of this environment.
+        """Return a copy of the recipe with the library versions of this environment.
 
-        A job's environment may be another than that in which the run was planned.
+        The environment of a job may differ from the one in which the run was planned.
         """
         return replace(self, libraries=find_versions(*self.libraries))
 
     def check(self, *files: str) -> None:
-        """Check that this process follows the recipe, before it keeps what it made.
+        """Check that this process follows the recipe, before it stores a result.
 
         Parameters
         ----------
         *files : str
-            Those that the recipe's code is a digest of.
+            Files from which the recipe's digest of code was computed.
 
         Raises
         ------
         EmotraceError
-            If the code or a library of this process is another.
+            If the code or a library of this process differs from the recipe.
         """
         check_code(self.code, self.name, *files)
         check_versions(self.name, *self.libraries.items())
@@ -81,21 +81,21 @@ class Recipe:
 
 @cache
 def check_versions(what: str, *expected: tuple[str, str]) -> None:
-    """Check that this process runs with the libraries of the job that started it.
+    """Check that this process uses the same library versions as the job that started it.
 
-    Workers on other machines may have others.
+    Workers on other machines may have other versions.
 
     Parameters
     ----------
     what : str
-        Whose libraries, for the error.
+        Name of this process, for the error message.
     *expected : tuple of str
-        Distributions and their versions.
+        Names of distributions and their versions.
 
     Raises
     ------
     EmotraceError
-        If a version is another.
+        If a version differs.
     """
     for name, version in expected:
         found = _find_imported(name)
@@ -107,7 +107,7 @@ def check_versions(what: str, *expected: tuple[str, str]) -> None:
 
 
 def find_versions(*distributions: str) -> dict[str, str]:
-    """Return the installed versions of distributions, "absent" where not installed."""
+    """Return the installed versions of distributions, or "absent" if not installed."""
     versions = {}
     for name in distributions:
         try:
@@ -119,5 +119,5 @@ def find_versions(*distributions: str) -> dict[str, str]:
 
 @cache
 def _find_imported(distribution: str) -> str:
-    """Return the version of a distribution when this process first asked for it."""
+    """Return the version that a distribution had when this process first asked for it."""
     return find_versions(distribution)[distribution]

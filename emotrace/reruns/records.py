@@ -1,9 +1,9 @@
-"""What each job's products were made with, recorded beside them.
+"""Record beside each job's products what they were made with.
 
-Snakemake notes the same below ``.snakemake``, which a copy without hidden files leaves
-behind; and of a product without a note it does not see that its settings or its code
-changed. So the Snakefile writes missing notes anew from these records. A product without
-a record counts as made with something else.
+Snakemake keeps such notes below ``.snakemake``, but a copy without hidden files leaves them
+behind. Without a note, Snakemake does not notice that the settings or the code of a product
+have changed. The Snakefile therefore restores missing notes from these records. A product
+without a record counts as made with other settings.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from emotrace.reruns.checksums import DamagedError, read_json, write_json
 UNKNOWN = "nothing says what this was made with"
 INCOMPLETE = "a file of this, or one that it was made of, is missing"
 STAND_INS = ([UNKNOWN], [INCOMPLETE])
-"""What stands for the parameters of such products; it differs from all that is planned."""
+"""Placeholders for the parameters of products without a record; equal to no planned ones."""
 
 TEMPORARY = "results/features/shards/"
-"""Folder of inputs that are removed once they were used."""
+"""Folder of inputs that are removed after use."""
 
 LARGEST_INPUT = 1_000_000
-"""Bytes of the largest input whose content Snakemake compares."""
+"""Largest size in bytes at which Snakemake compares the content of an input."""
 
 
 def name_record(outputs: Sequence[str]) -> Path:
-    """Name the record of a job's products: beside the first."""
+    """Return the path of the record of a job's products, which lies beside the first one."""
     return Path(outputs[0]).with_suffix(".made_with.json")
 
 
@@ -41,7 +41,7 @@ def record_job(job: Any) -> Iterator[None]:
     Parameters
     ----------
     job
-        The object ``snakemake`` of a workflow script.
+        Object ``snakemake`` of a workflow script.
     """
     record = name_record(job.output)
     record.unlink(missing_ok=True)
@@ -58,15 +58,15 @@ def record_job(job: Any) -> Iterator[None]:
 
 
 def lacks_file(outputs: Sequence[str]) -> bool:
-    """Say whether a folder that a job made has lost a file, or a result that it read is gone.
+    """Return whether a folder that a job made has lost a file, or an input of the job is gone.
 
-    Snakemake notices neither: it looks at a folder alone, and does not miss the outputs of a
-    job that failed while what was once made of them is still there.
+    Snakemake notices neither. It checks only that a folder exists, and it does not miss the
+    outputs of a failed job if products that were made from them still exist.
 
     Parameters
     ----------
     outputs : sequence of str
-        All that the job makes.
+        All outputs of the job.
     """
     made_with = _read_record(outputs)
     read = (path for path in made_with.get("inputs", ()) if path.startswith("results/"))
@@ -79,12 +79,12 @@ def lacks_file(outputs: Sequence[str]) -> bool:
 
 
 def recall_job(outputs: Sequence[str]) -> dict[str, Any]:
-    """Return what the products of a job were made with, in the words of Snakemake's notes.
+    """Return what the products of a job were made with, in the format of Snakemake's notes.
 
     Parameters
     ----------
     outputs : sequence of str
-        All that the job makes.
+        All outputs of the job.
     """
     made_with = _read_record(outputs)
     if not made_with:
@@ -102,7 +102,7 @@ def recall_job(outputs: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_record(outputs: Sequence[str]) -> dict[str, Any]:
-    """Read the record of a job; empty if there is none, or none that is whole."""
+    """Read the record of a job; empty if it is missing or damaged."""
     try:
         return read_json(name_record(outputs))
     except (OSError, DamagedError):
@@ -110,12 +110,12 @@ def _read_record(outputs: Sequence[str]) -> dict[str, Any]:
 
 
 def _list_folders(outputs: Iterable[str]) -> list[str]:
-    """List the folders that a job made, but not music, which you may remove to make room."""
+    """List the folders that a job made, except music, which you may remove to free space."""
     return [path for path in outputs if path.startswith("results/") and os.path.isdir(path)]
 
 
 def _list_files(folder: str) -> list[str]:
-    # Snakemake keeps a hidden file there.
+    # Snakemake keeps a hidden file in each output folder.
     return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
 

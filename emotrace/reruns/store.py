@@ -1,19 +1,20 @@
-"""What was computed before, kept under all that it depends on.
+"""Store computed results under a name that depends on everything that determines them.
 
 A store is a folder that several runs, users and machines may share::
 
-    KIND/NAME/KEY/EN/ENTRY     one thing that was made
+    KIND/NAME/KEY/EN/ENTRY     one result
     claims/FOLDER/             which entries a working folder uses
 
-KIND is ``inspections`` (what each audio file holds), ``features`` (the frames of each
-clip) or ``fits`` (each trained model and what it predicted). NAME and KEY are those of
-the recipe; see `emotrace.reruns.recipe`. ENTRY is a SHA-256 of what the recipe was
-applied to, such as an audio file, and EN its first two digits.
+KIND is ``inspections`` (the properties of each audio file), ``features`` (the frames of
+each clip) or ``fits`` (each trained model and its predictions). NAME and KEY are the name
+and key of the recipe; see `emotrace.reruns.recipe`. ENTRY is a SHA-256 of the input of the
+recipe, such as an audio file, and EN is its first two digits.
 
-An entry is one file that carries a checksum of its content and of its own name; the
-weights of a fit lie beside it, in ENTRY.safetensors, and their checksum in the entry. It
-appears under its name only when it is complete, so a killed job leaves none that is half
-written, and if two jobs write the same one, one of them wins. No entry is ever changed.
+An entry is one file that carries a checksum of its content and of its own name. The weights
+of a fit lie beside its entry, in ENTRY.safetensors, and the entry holds their checksum. An
+entry appears under its name only when it is complete, so a killed job leaves no
+half-written entry. If two jobs write the same entry, one of them wins. Entries are never
+changed.
 """
 
 from __future__ import annotations
@@ -43,19 +44,19 @@ from emotrace.runtime.paths import expand_path
 logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "folder"
-"""File among the claims of a working folder that holds its path."""
+"""Name of the file among the claims of a working folder that holds the folder's path."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store, as one working folder sees it.
+    """A store, as used from one working folder.
 
     Parameters
     ----------
     root : Path
         Folder of the store.
     user : Path
-        The working folder.
+        Working folder.
     """
 
     root: Path
@@ -63,28 +64,30 @@ class Store:
 
     @property
     def claims(self) -> Path:
-        """Where the working folder notes what it uses."""
+        """Folder in which the working folder notes the entries that it uses."""
         return self.root / "claims" / hashlib.sha256(str(self.user).encode()).hexdigest()[:16]
 
     def locate(self, recipe: Recipe, entry: str) -> Path:
-        """Name the file of an entry.
+        """Return the path of an entry.
 
         Parameters
         ----------
         recipe : Recipe
+            Recipe of the entry.
         entry : str
-            SHA-256, in hexadecimal digits, of what the recipe is applied to.
+            SHA-256 of the recipe's input, in hexadecimal digits.
         """
         return self.root / recipe.kind / recipe.name / recipe.key / entry[:2] / entry
 
     def put(self, path: Path, content: bytes) -> None:
-        """Keep an entry.
+        """Store an entry.
 
         Parameters
         ----------
         path : Path
-            See `locate`.
+            Path of the entry; see `locate`.
         content : bytes
+            Content of the entry.
 
         Raises
         ------
@@ -95,17 +98,17 @@ class Store:
             write_bytes(content, unfinished, about=self._name(path))
 
     def get(self, path: Path) -> bytes | None:
-        """Return an entry, or None if it is not there or damaged.
+        """Return the content of an entry, or None if the entry is missing or damaged.
 
         Parameters
         ----------
         path : Path
-            See `locate`.
+            Path of the entry; see `locate`.
 
         Raises
         ------
         EmotraceError
-            If it is there and may not be read.
+            If the entry exists but you lack permission to read it.
         """
         try:
             return read_bytes(path, about=self._name(path))
@@ -122,16 +125,17 @@ class Store:
         return path.relative_to(self.root).as_posix()
 
     def claim(self, product: Path, entries: Iterable[Path]) -> None:
-        """Note which entries a product is made of, so that no clean-up takes them away.
+        """Note which entries a product is made of, so that cleaning does not remove them.
 
-        A store that may only be read serves a product if it has all of its entries. Then
-        nothing can be noted, and a warning says so.
+        If the store is read-only and has all entries, the product can still use them, but
+        nothing can be noted; a warning says so.
 
         Parameters
         ----------
         product : Path
-            Below the working folder; its earlier claim is forgotten.
+            Path of the product, below the working folder. An earlier claim is replaced.
         entries : iterable of Path
+            Paths of the entries.
 
         Raises
         ------
@@ -162,12 +166,12 @@ def open_store(path: str) -> Store:
     Parameters
     ----------
     path : str
-        The config's key ``store``; relative to the working folder.
+        Value of ``store`` in the config; relative to the working folder.
 
     Raises
     ------
     EmotraceError
-        If there can be no such path.
+        If the path is not valid.
     """
     try:
         return Store(expand_path(path).absolute(), Path.cwd())
@@ -177,7 +181,7 @@ def open_store(path: str) -> Store:
 
 @contextmanager
 def write_file(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path` to write to; it becomes `path` when all went well.
+    """Yield a temporary path beside `path`; rename it to `path` if no error occurred.
 
     Raises
     ------
@@ -196,18 +200,18 @@ def write_file(path: Path) -> Iterator[Path]:
             "under store in the config",
         ) from error
     finally:
-        # Where it could not be written, it need not be there to be refused.
+        # If the file could not be written, there may be nothing to remove.
         with suppress(OSError):
             unfinished.unlink()
 
 
 def remove_entry(entry: Path) -> None:
-    """Remove an entry, if it is there.
+    """Remove an entry if it exists.
 
     Raises
     ------
     EmotraceError
-        If it may not be removed.
+        If you lack permission to remove it.
     """
     try:
         entry.unlink(missing_ok=True)
@@ -222,7 +226,7 @@ def remove_entry(entry: Path) -> None:
 def _write_claim(path: Path, content: dict[str, Any]) -> None:
     try:
         if read_json(path) == content:
-            return  # A store that may only be read has noted it before.
+            return  # A read-only store may already hold this claim.
     except (OSError, DamagedError):
         pass
     with write_file(path) as unfinished:

@@ -1,1 +1,1 @@
-"""What every job does: log, errors, full disks, parallel work, workers."""
+"""Tools for every job: log, errors, full disks, parallel work, workers."""

@@ -1,4 +1,4 @@
-"""Disks that are full and folders that may not be written to, in words."""
+"""Detect full disks and folders without write permission, and explain them in words."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 LEAST_ROOM = 100_000
-"""Bytes that must be free before a run begins; Snakemake's notes about it take that much."""
+"""Bytes that must be free before a run begins, which Snakemake needs for its notes about it."""
 
 
 def explain_refusal(error: OSError, *written: str | Path) -> EmotraceError | None:
-    """Say which disk is full or what may not be written, or None if it is neither.
+    """Return an error that names the full disk or the unwritable file; None for other errors.
 
     Parameters
     ----------
     error : OSError
+        Error to explain.
     *written : str or Path
-        What was to be written, where the error does not say.
+        Paths that were to be written, in case the error names none.
     """
-    # Of two names, the second is what would have been written.
+    # If there are two names, the second is the one that was to be written.
     path = error.filename2 or error.filename or ", ".join(map(str, written))
     reason = os.strerror(error.errno or 0)
     if error.errno in FULL:
@@ -48,12 +49,12 @@ def explain_refusal(error: OSError, *written: str | Path) -> EmotraceError | Non
 
 
 def check_working_folder() -> None:
-    """Refuse a working folder, or one for temporary files, where Snakemake ends in a traceback.
+    """Check that Snakemake can use the working folder and the folder for temporary files.
 
     Raises
     ------
     EmotraceError
-        Naming the folder, and why.
+        If Snakemake would end in a traceback. The error names the folder and the reason.
     """
     for folder in filter(Path.is_dir, (Path.cwd(), Path.cwd() / "results")):
         try:
@@ -63,7 +64,7 @@ def check_working_folder() -> None:
     try:
         _try_writing(_find_temporary_folder())
     except OSError as error:
-        # Where it may not be written to or is not there, others are tried.
+        # If the folder is missing or cannot be written to, Python tries other folders.
         if error.errno in FULL:
             raise explain_refusal(error) from None
 
@@ -81,24 +82,25 @@ def _find_temporary_folder() -> Path:
     """Return the folder of TMPDIR even if it is full, unlike `tempfile`."""
     try:
         return Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    except FileNotFoundError:  # no folder of this machine takes any
+    except FileNotFoundError:  # no folder of this machine can be written to
         return Path.cwd()
 
 
 def silence_lost_log_lines() -> None:
-    """Let `logging` pass over what it cannot write, for the rest of this process.
+    """Ignore errors of `logging` while writing, for the rest of this process.
 
-    A run that is refused because its folder is full loses Snakemake's log too, and `logging`
-    would print a page for each lost line.
+    If a run is refused because its folder is full, Snakemake's log cannot be written either, and
+    `logging` would print a page for each lost line.
     """
     logging.raiseExceptions = False
 
 
 def silence_unclosed_files() -> None:
-    """Let Python pass over files that a full disk keeps from closing, for the rest of this process.
+    """Ignore files that Python cannot close on a full disk, for the rest of this process.
 
-    After a job has said that its disk is full, Python closes what is still open as late as it
-    ends the process, and would print a page for each file. It still reports other errors.
+    After a job has reported that its disk is full, Python closes the files that are still open
+    when the process ends, and would print a page for each of them. Other errors are still
+    reported.
     """
     report = sys.unraisablehook
 
@@ -111,17 +113,17 @@ def silence_unclosed_files() -> None:
 
 
 def check_store_folder(store: str) -> None:
-    """Refuse a store that neither is a folder nor can become one.
+    """Check that the path of the store is a folder or can become one.
 
     Parameters
     ----------
     store : str
-        The config's key ``store``.
+        Value of ``store`` in the config.
 
     Raises
     ------
     EmotraceError
-        Naming what is in the way.
+        If it cannot. The error names the file that is in the way.
     """
     hint = "name a folder under store in the config"
     root = expand_path(store).absolute()
@@ -137,7 +139,7 @@ def check_store_folder(store: str) -> None:
 
 
 def _measure_room() -> str:
-    """Say how much is free on each disk that jobs write to, besides the store's."""
+    """Describe the free space on each disk that jobs write to, except the disk of the store."""
     folders = map(os.path.realpath, (_find_temporary_folder(), "results", "."))
     disks = {os.stat(folder).st_dev: folder for folder in folders if os.path.isdir(folder)}
     free = sorted((shutil.disk_usage(folder).free, folder) for folder in disks.values())

@@ -1,17 +1,17 @@
-"""The one exception that a user is meant to read."""
+"""The only exception whose message is meant for users."""
 
 from __future__ import annotations
 
 import re
 
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
-"""What stands before the host in ``http://USER:PASSWORD@HOST/``."""
+"""User and password before the host in ``http://USER:PASSWORD@HOST/``."""
 
 
 class EmotraceError(Exception):
-    """Something that the user can mend: a file, a clip, a config key.
+    """Raised for a problem that the user can solve: in a file, a clip or a config key.
 
-    Passwords in addresses are left out of what it says.
+    Passwords in addresses are removed from the message.
 
     Parameters
     ----------
@@ -27,5 +27,5 @@ class EmotraceError(Exception):
 
 
 def hide_passwords(text: str) -> str:
-    """Leave out of a text the users and passwords that stand in addresses."""
+    """Remove users and passwords from the addresses in a text."""
     return CREDENTIALS.sub("***@", text)

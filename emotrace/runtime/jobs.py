@@ -1,4 +1,4 @@
-"""What every workflow script does around its work: a log, and errors that read well."""
+"""Run the work of a workflow script with a log file and readable errors."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from emotrace.runtime.errors import EmotraceError
 
 @contextmanager
 def run_job(log: str | Path, *outputs: str | Path) -> Iterator[None]:
-    """Send log lines to the job's log file, and errors to the terminal too.
+    """Write log lines to the log file of a job, and errors to the terminal as well.
 
-    For the rest of the process, files that a full disk keeps open are passed over.
+    For the rest of the process, files that cannot be closed on a full disk are ignored.
 
     Parameters
     ----------
     log : str or Path
-        The job's log file; written anew.
+        Path of the job's log file; an existing file is replaced.
     *outputs : str or Path
-        Files and folders that the job makes; after an error none of them is left.
+        Files and folders that the job makes; they are removed after an error.
 
     Raises
     ------
     SystemExit
-        After an `EmotraceError` or a disk that takes no more, whose message alone is
-        shown; after any other error, whose traceback goes to the log.
+        After an `EmotraceError` or a full disk, with only the message shown; after any other
+        error, with the traceback in the log.
     """
     silence_unclosed_files()
     try:
@@ -49,10 +49,10 @@ def run_job(log: str | Path, *outputs: str | Path) -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file whose disk may be full: lines are lost then, but no job."""
+    """A log file that may be on a full disk: log lines are lost, but the job continues."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say nothing; what the disk refuses to a result is an error of its own."""
+        """Ignore the error; if a result cannot be written, that raises an error of its own."""
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _write_log(log: str | Path) -> Iterator[None]:
 
 
 def remove_products(outputs: Iterable[str | Path]) -> None:
-    """Remove what may be half written; Snakemake would, but a full disk may end it before."""
+    """Remove incomplete outputs; Snakemake would, but a full disk may stop it before that."""
     for output in map(Path, outputs):
         if output.is_dir():
             shutil.rmtree(output, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Locks between processes; the kernel lifts them when the holder ends, however that happens."""
+"""Locks between processes; the kernel releases them when the holder ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ SECONDS_BETWEEN_TRIES = 0.2
 
 
 def try_lock(path: Path) -> int | None:
-    """Lock a file, which is made if needed, unless another process holds it.
+    """Lock a file, unless another process has locked it; create the file if necessary.
 
     Parameters
     ----------
     path : Path
+        Path of the file.
 
     Returns
     -------
     int or None
-        A descriptor, which holds the lock until it is closed; None if another process
-        has one.
+        Descriptor that holds the lock until it is closed; None if another process holds the
+        lock.
 
     Raises
     ------
     OSError
         If the file cannot be written, or its disk does not support locks.
     """
-    # In a folder that others can write to, a link could lead to any file.
+    # In a folder that others can write to, a link could point to any file.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         if _lock(descriptor):
@@ -43,7 +44,7 @@ def try_lock(path: Path) -> int | None:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the lock on a file, and hold it.
+    """Wait until no other process holds the lock on a file, then hold it.
 
     Raises
     ------

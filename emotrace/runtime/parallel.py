@@ -1,4 +1,4 @@
-"""Clips in parallel through Dask, with a line of progress."""
+"""Process clips in parallel through Dask, with a line of progress."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 IN_HAND = 4
-"""Clips submitted ahead per thread: enough to keep it busy, few enough to keep memory flat."""
+"""Clips submitted ahead per thread: enough to keep it busy, few enough to limit memory."""
 
 SECONDS_BETWEEN_LINES = 10
 
 KILLED = "twice the process that worked on it died: a crash in a library, or too little memory"
-"""Why there is no result of a clip."""
+"""Reason why a clip has no result."""
 
 
 def refuse_killed(item: Any) -> NoReturn:
-    """Refuse an item whose process died.
+    """Raise an error about an item whose process died.
 
     Raises
     ------
     EmotraceError
-        Naming the item.
+        Always; the error names the item.
     """
     raise EmotraceError(f"{item}: {KILLED}", hint="give the job more memory")
 
@@ -46,20 +46,22 @@ def map_clips(
 ) -> Iterator[Result]:
     """Apply a function to each item in worker processes; yield results in order.
 
-    A process that dies, by a crash in a library or for want of memory, takes with it all
-    items that wait for it. So each of them is tried once more, alone in a process of its own.
+    A process can die from a crash in a library or from lack of memory, and all items that it
+    has not finished are lost. Each of these is therefore tried once more, alone in a process of
+    its own.
 
     Parameters
     ----------
     function : callable
-        Importable by name, because it travels to other processes.
+        Function that can be imported by name, because it is sent to other processes.
     items : sequence
-        One per clip.
+        One item per clip.
     label : str
-        What the progress line calls the work.
+        Name of the work in the progress line.
     workers : Workers
+        Workers that process the items.
     if_killed : callable
-        Gives the result of an item whose process died twice.
+        Function that returns the result of an item whose process died twice.
 
     Yields
     ------
@@ -78,14 +80,14 @@ def map_clips(
 
 
 class Progress:
-    """Logs how far the work is, how fast it goes, and how long it will take.
+    """Log the progress, speed and remaining time of the work.
 
     Parameters
     ----------
     label : str
-        What the line calls the work.
+        Name of the work in the progress line.
     total : int
-        Clips in all.
+        Total number of clips.
     """
 
     def __init__(self, label: str, total: int) -> None:
@@ -95,7 +97,7 @@ class Progress:
         self.started = self.spoken = time.monotonic()
 
     def advance(self) -> None:
-        """Count one clip, and say so now and then and at the end."""
+        """Count one clip, and log the progress now and then and at the end."""
         self.done += 1
         now = time.monotonic()
         if self.done < self.total and now - self.spoken < SECONDS_BETWEEN_LINES:
@@ -113,7 +115,7 @@ class Progress:
 
 
 class _Killed:
-    """In place of a result: the process that was to give it died."""
+    """Placeholder for a result whose process died."""
 
 
 def _run_until_killed(
@@ -122,11 +124,11 @@ def _run_until_killed(
     workers: Workers,
     progress: Progress,
 ) -> Generator[Result, None, list[tuple[Item, Result | _Killed]]]:
-    """Take items and yield their results until a process dies; return what was in hand then."""
+    """Yield the results of items until a process dies; return what was unfinished then."""
     in_hand: deque[tuple[Item, Any]] = deque()
     with workers.limit(len(waiting)).start() as client:
         while waiting or in_hand:
-            # A cluster may have more threads than were asked for, and may grow.
+            # A cluster may have more threads than requested, and may grow.
             n_threads = max(workers.number, sum(client.nthreads().values()))
             while waiting and len(in_hand) < IN_HAND * n_threads:
                 item = waiting.popleft()

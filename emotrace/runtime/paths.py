@@ -1,4 +1,4 @@
-"""Paths as users write them."""
+"""Expand paths that users write."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def expand_path(path: str) -> Path:
-    """Return a path that a user wrote, with its ``~`` replaced by the home folder.
+    """Return a path with its ``~`` replaced by the home folder.
 
     Raises
     ------
     ValueError
-        Saying why there can be no such path.
+        If the path is not valid; the message says why.
     """
     if "\0" in path:
         raise ValueError("a path cannot hold the character NUL")

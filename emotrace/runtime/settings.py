@@ -1,4 +1,4 @@
-"""Settings as plain dataclasses, for environments that lack what checks a config."""
+"""Settings as plain dataclasses, for environments without pydantic."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 
 def setting(default: Any, *, description: str, **bounds: float) -> Any:
-    """Declare a field of a dataclass that is a block of the config.
+    """Declare a field of a dataclass from which a block of the config is made.
 
     Parameters
     ----------
     default : object
+        Default value.
     description : str
-        What it does; ``config.yaml`` and ``--help`` show it.
+        Description that ``config.yaml`` and ``--help`` show.
     **bounds : float
-        ``ge``, ``gt``, ``le`` and ``lt``, as of `pydantic.Field`.
+        ``ge``, ``gt``, ``le`` and ``lt``, as in `pydantic.Field`.
     """
     return field(default=default, metadata={"description": description, **bounds})

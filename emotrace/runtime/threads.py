@@ -1,4 +1,4 @@
-"""Native libraries that compute with one thread, so that they give the same bits everywhere."""
+"""Limit native libraries to one thread, so that they give the same bits everywhere."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ SINGLE_THREADED = {
     name: "1"
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 }
-"""What tells libraries that are loaded later to use one thread."""
+"""Environment variables that limit libraries to one thread if they are loaded later."""
 
 
 def use_one_thread() -> None:
-    """Let BLAS and OpenMP use one thread in this process from now on.
+    """Limit BLAS and OpenMP to one thread in this process from now on.
 
-    With another number of threads, sums are added up in another order. The limit is never
-    lifted again: where a process computes several clips at once, as on a Dask cluster, the
-    first to end would lift it for the others.
+    With another number of threads, sums are computed in another order. The limit is never
+    removed: if a process computes several clips at once, as on a Dask cluster, the first to
+    finish would remove it for the others.
     """
     from threadpoolctl import threadpool_limits
 

@@ -1,8 +1,8 @@
-"""Processes that compute clips: of this job, of jobs on Slurm, or of a Dask cluster.
+"""Start processes that compute clips: on this machine, on Slurm, or on a Dask cluster.
 
-Anyone who can reach a Dask port that asks for no certificate can run code as the user who
-opened it, and every user of a machine can reach its loopback ports. So each cluster that
-emotrace starts has a temporary certificate, which every connection must present.
+Anyone who can reach a Dask port without certificates can run code as the user who opened it,
+and every user of a machine can reach its loopback ports. Each cluster that emotrace starts
+therefore has a temporary certificate, which every connection must present.
 """
 
 from __future__ import annotations
@@ -26,58 +26,58 @@ from emotrace.runtime.threads import SINGLE_THREADED
 logger = logging.getLogger(__name__)
 
 LOCAL, SLURM = "local", "slurm"
-"""Clusters that have a name; any other is the address of a scheduler."""
+"""Clusters with a name; any other value is the address of a scheduler."""
 
 ENCRYPTED = "tls://"
-"""How the address of a scheduler begins if it asks for certificates."""
+"""Prefix of the address of a scheduler that requires certificates."""
 
 SETTINGS = {
-    # A clip that ended one process shall not end another.
+    # A clip that killed one process must not kill another.
     "distributed.scheduler.allowed-failures": 0,
-    # Its profiler files 0.1 MB a second of what each worker does, for a quarter of an hour.
+    # Dask's profiler would record 0.1 MB a second for each worker, for a quarter of an hour.
     "distributed.worker.profile.enabled": False,
     # Nobody else uses the scratch folder, and not every disk supports locks.
     "distributed.worker.use-file-locking": False,
-    # Web pages about the work, which would be shown without a certificate.
+    # Turn off the web pages about the work, which would be served without a certificate.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-"""What Dask does differently in a job."""
+"""Dask's configuration in a job."""
 
 JOB_PROLOGUE = [
     *(f"export {name}={value}" for name, value in SINGLE_THREADED.items()),
-    # What is compiled for this machine need not suit the nodes.
+    # Code that was compiled for this machine may not suit the nodes.
     "unset NUMBA_CACHE_DIR",
-    # A scratch folder of its own on the node too.
+    # Use a separate scratch folder on the node as well.
     'export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"',
     """trap 'rm -rf "$DASK_TEMPORARY_DIRECTORY"' EXIT""",
     "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
 ]
-"""What a Slurm job does before it becomes a worker."""
+"""Commands that a Slurm job runs before it becomes a worker."""
 
 SECONDS_TO_ANSWER = 10
 
 SECONDS_TO_REPLACE = 30
-"""Between two looks whether as many workers are there, or asked for, as there should be."""
+"""Seconds between checks that the intended number of workers is running or requested."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Which worker processes a job may have.
+    """Worker processes that a job may use.
 
     Parameters
     ----------
     number : int
-        Processes, of one thread each.
+        Number of processes, with one thread each.
     memory_mb : int
-        Memory of all of them together, in MB.
+        Memory of all processes together, in MB.
     cluster : str
-        ``"local"``, ``"slurm"``, or the address of a Dask scheduler, whose workers are as
-        many and as large as its owner made them.
+        ``"local"``, ``"slurm"``, or the address of a Dask scheduler, whose owner decides how many
+        workers it has and how large they are.
     minutes : int
-        How long one that Slurm starts may last; others last as long as the job.
+        Time limit of a worker that Slurm starts; other workers last as long as the job.
     network_is_trusted : bool
-        Whether a scheduler may be used that asks for no certificate.
+        Whether a scheduler without certificates may be used.
     """
 
     number: int
@@ -88,16 +88,16 @@ class Workers:
 
     @property
     def alone(self) -> Workers:
-        """One process of this job's own, with all the memory."""
+        """One local process of this job, with all the memory."""
         return replace(self, number=1, cluster=LOCAL)
 
     def limit(self, n_items: int) -> Workers:
-        """No more processes than there are items."""
+        """Return the same workers, but no more processes than there are items."""
         return replace(self, number=max(1, min(self.number, n_items)))
 
     @contextmanager
     def start(self) -> Iterator[Any]:
-        """Start them and yield the Dask client that gives them work.
+        """Start the workers, and yield the Dask client that sends them work.
 
         Raises
         ------
@@ -108,9 +108,9 @@ class Workers:
         from distributed import Client
 
         check_scheduler(self.cluster, network_is_trusted=self.network_is_trusted)
-        # What goes wrong arrives as an exception; Dask's own lines would drown it.
+        # Failures arrive as exceptions, and Dask's own log lines would hide them.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        # Dask puts its scratch folder on sys.path, so it must not be one that others can write to.
+        # Dask adds its scratch folder to sys.path, so others must not be able to write to it.
         with (
             tempfile.TemporaryDirectory(prefix="emotrace-", ignore_cleanup_errors=True) as scratch,
             dask.config.set(SETTINGS | {"temporary-directory": scratch}),
@@ -130,10 +130,10 @@ class Workers:
         from distributed import LocalCluster
         from distributed.security import Security
 
-        # Workers share the cores among themselves; inside each, libraries must not.
+        # Workers share the cores among themselves, so libraries must not use more threads in each.
         environment = SINGLE_THREADED | {"DASK_LOGGING__DISTRIBUTED": "critical"}
-        # What the environment says already comes before what Dask is told, and Snakemake lets it
-        # say that each process has as many threads as the job.
+        # Environment variables have priority over Dask's configuration, and Snakemake sets them so
+        # that each process has as many threads as the job.
         os.environ.update(environment)
         dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
         return LocalCluster(
@@ -141,7 +141,7 @@ class Workers:
             threads_per_worker=1,
             memory_limit=self.memory_mb * 10**6 // self.number,
             dashboard_address=None,
-            # Even without a dashboard it takes a port, and always the same if not told otherwise.
+            # Even without a dashboard, Dask opens a port for it, by default always the same.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             security=Security.temporary(),
             env=environment,
@@ -154,7 +154,7 @@ class Workers:
         with self._create_slurm_cluster() as cluster:
             _try_submitting(cluster.job_script())
             cluster.scale(self.number)
-            # Workers whose time is up, or that were cancelled, are not replaced by themselves.
+            # Workers that reach their time limit or are cancelled are not replaced automatically.
             again = PeriodicCallback(partial(cluster.scale, self.number), 1000 * SECONDS_TO_REPLACE)
             cluster.loop.add_callback(again.start)
             try:
@@ -188,7 +188,7 @@ class Workers:
 
 
 def _try_submitting(script: str) -> None:
-    """Ask Slurm whether it would take a worker; Dask would wait for ever where it does not."""
+    """Ask Slurm whether it would accept a worker; if not, Dask would wait forever."""
     command = ["sbatch", "--test-only"]
     try:
         subprocess.run(command, input=script, capture_output=True, text=True, check=True)
@@ -202,14 +202,14 @@ def _try_submitting(script: str) -> None:
 
 
 def check_scheduler(cluster: str, *, network_is_trusted: bool) -> None:
-    """Refuse a scheduler that asks for no certificates, unless its network is trusted.
+    """Check that a scheduler requires certificates, unless its network is trusted.
 
     Parameters
     ----------
     cluster : str
         ``"local"``, ``"slurm"``, or the address of a Dask scheduler.
     network_is_trusted : bool
-        What the config says.
+        Value of the setting in the config.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def _connect(address: str) -> Any:
     security = _read_certificates() if address.startswith(ENCRYPTED) else None
     try:
         client = Client(address, timeout=SECONDS_TO_ANSWER, security=security)
-    except Exception as error:  # Dask raises any kind for a wrong address.
+    except Exception as error:  # Dask raises many kinds of errors for a wrong address.
         raise EmotraceError(
             f"dask_cluster: no Dask scheduler answers at {address} ({error})",
             hint='start one there with dask scheduler, or say "local" or "slurm"',
@@ -242,7 +242,7 @@ def _connect(address: str) -> Any:
 
 
 def _read_certificates() -> Any:
-    """Load the client's certificates that Dask's configuration names."""
+    """Load the client certificates that Dask's configuration names."""
     from distributed.security import Security
 
     hint = (
@@ -265,14 +265,14 @@ def _read_certificates() -> Any:
 
 
 def _prepare(client: Any) -> Any:
-    """Let a scheduler and workers that were started elsewhere, now or later, find our code."""
+    """Make this project's code available to a scheduler and workers that others started."""
     if not client.nthreads():
         logger.info("waiting for a worker")
     client.wait_for_workers(1)
     client.run_on_scheduler(site.addsitedir, str(ROOT))
     client.register_worker_callbacks(partial(site.addsitedir, str(ROOT)))
     try:
-        # A worker that cannot import what it is sent would leave without a word.
+        # A worker that cannot import what it receives would exit without a message.
         client.run(import_module, "emotrace.features.extraction")
     except ImportError as error:
         raise EmotraceError(

@@ -1,1 +1,1 @@
-"""Which clips are trained on and which are tested."""
+"""Divide clips into training, validation and test sets."""

@@ -1,4 +1,4 @@
-"""What a protocol needs of a corpus; imports nothing heavy, so that planning can ask too."""
+"""Check whether a protocol can divide a corpus; imports no large libraries, for planning."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from emotrace.splits.labels import SPLITS
 from emotrace.splits.spelling import fold_spelling
 
 UNKNOWN = "\0"
-"""Begins the name of an artist who is not known, so that it is no name that anybody writes."""
+"""Prefix of the names of unknown artists; no real name begins with it."""
 
 
 def name_artist(artist: str, clip_id: str) -> str:
-    """Name a clip's artist, in the same way however the name is spelt.
+    """Return the name of a clip's artist, which is the same for all spellings of it.
 
     A clip without an artist may be by anyone, so it counts as an artist of its own.
     """
@@ -28,24 +28,25 @@ def check_feasibility(
     splits: Sequence[str],
     n_recordings: int,
 ) -> None:
-    """Refuse a protocol by which a corpus cannot be divided.
+    """Check that a protocol can divide a corpus.
 
     Parameters
     ----------
     protocol : {"official", "artist", "paper"}
+        Name of the protocol.
     n_folds : int
-        Not used by ``official``.
+        Number of folds; not used by ``official``.
     artists : sequence of str
-        Of each clip; unknown ones begin with `UNKNOWN`.
+        Artist of each clip; unknown ones begin with `UNKNOWN`.
     splits : sequence of str
-        Of each clip; "" for a clip of no split.
+        Split of each clip; "" for a clip without a split.
     n_recordings : int
-        How many clips there are, equal audio counted once.
+        Number of clips, with clips of equal audio counted once.
 
     Raises
     ------
     EmotraceError
-        Naming the config key, what the corpus has and what it lacks.
+        If it cannot. The error names the config key, what the corpus has and what it lacks.
     """
     if protocol == "official":
         _refuse_missing_split(splits)
@@ -60,12 +61,12 @@ def check_feasibility(
 
 
 def check_artists(artists: Sequence[str]) -> None:
-    """Refuse training clips of which no artist can be kept apart to stop the training.
+    """Check that whole artists can be moved from the training clips to the validation set.
 
     Parameters
     ----------
     artists : sequence of str
-        Of each training clip; empty where all have the audio of a tested clip.
+        Artist of each training clip; empty if all clips have the audio of a test clip.
     """
     if len(set(artists)) < 2:
         which = "are all by one artist" if artists else "all have the same audio as a tested clip"

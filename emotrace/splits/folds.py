@@ -1,4 +1,4 @@
-"""Which clips a model is trained on, stopped by, and tested on."""
+"""Divide the clips of a corpus into folds of training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from emotrace.splits.labels import SPLITS
 from emotrace.splits.protocol import Protocol
 
 PARTITION_SEED = 584
-"""Draws the folds; the same for all models and seeds, so that they are compared on equal clips."""
+"""Seed of the test sets; the same for all models and seeds, so that they use equal clips."""
 
 LEAST_RANGE = 1e-6
-"""Labels that lie closer together do not vary."""
+"""Labels whose range is smaller than this count as constant."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One way of dividing the clips; the three parts do not overlap.
+    """One division of the clips into three sets, which do not overlap.
 
-    Except in the protocol ``paper``, where `validation` is `test`, as published.
+    The exception is the protocol ``paper``, in which `validation` is `test`, as published.
     """
 
     number: int
@@ -41,23 +41,24 @@ class Fold:
 
 
 def make_folds(clips: pd.DataFrame, protocol: Protocol, *, seed: int) -> list[Fold]:
-    """Divide the clips as a protocol demands, equal audio always on one side.
+    """Divide the clips according to a protocol; clips with equal audio always stay together.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         With ``clip_id``, ``artist``, ``split``, ``sha256`` and ``samples_sha256``.
     protocol : Protocol
-        ``official``: one fold, trained on the development clips and tested on the
-        evaluation clips; a development clip with the audio of an evaluation clip is left
-        out. ``artist``: folds with no artist on both sides. ``paper``: random folds; the
-        test set also stops the training.
+        ``official``: one fold, trained on the development clips and tested on the evaluation
+        clips; development clips with the audio of an evaluation clip are left out. ``artist``:
+        folds in which no artist is in more than one set. ``paper``: random folds; the test set
+        is also the validation set.
     seed : int
-        Draws the validation set; the tested folds are the same for every seed.
+        Seed of the validation set; the test sets are the same for every seed.
 
     Returns
     -------
     list of Fold
+        One fold for ``official``, otherwise as many as the protocol says.
 
     Raises
     ------
@@ -109,17 +110,19 @@ def make_folds(clips: pd.DataFrame, protocol: Protocol, *, seed: int) -> list[Fo
 
 
 def find_known(clips: pd.DataFrame, folds: Sequence[Fold]) -> pd.Series:
-    """Tell of each tested clip whether a clip that could be learnt from is by the same artist.
+    """Find out for each test clip whether a clip by the same artist is available for training.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         As for `make_folds`.
     folds : sequence of Fold
+        Folds of these clips.
 
     Returns
     -------
     pandas.Series of bool, indexed by ``clip_id``
+        Whether the artist of each test clip is known from training or validation clips.
     """
     artists = pd.Series(name_artists(clips), index=clips["clip_id"].to_numpy())
     known = {}
@@ -131,21 +134,23 @@ def find_known(clips: pd.DataFrame, folds: Sequence[Fold]) -> pd.Series:
 
 
 def check_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) -> None:
-    """Refuse folds that test what they learn from, or are stopped by it.
+    """Check that the training, validation and test sets of each fold do not overlap.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         As for `make_folds`.
     folds : sequence of Fold
+        Folds of these clips.
     protocol : str
-        ``artist`` allows no artist on both sides; ``paper`` stops by what it tests.
+        In ``artist``, the sets must have no artist in common; in ``paper``, the validation
+        set may be the test set.
 
     Raises
     ------
     EmotraceError
-        Naming the clips on both sides that are the same, or of equal audio, or by the
-        same artist.
+        If two sets contain the same clip, clips with equal audio, or clips by the same artist
+        although the protocol separates artists. The error names the clips.
     """
     recordings = dict(zip(clips["clip_id"], number_recordings(clips), strict=True))
     artists = dict(zip(clips["clip_id"], name_artists(clips), strict=True))
@@ -161,20 +166,21 @@ def check_overlaps(clips: pd.DataFrame, folds: Sequence[Fold], protocol: str) ->
 
 
 def check_labels_vary(folds: Sequence[Fold], annotations: pd.DataFrame) -> None:
-    """Refuse folds in which a target never varies where it is learnt, or where it is scored.
+    """Check that the labels of each target vary where they are learnt and where they are scored.
 
-    Scores are pooled over all folds, so a single fold may test labels that do not vary.
+    Scores are pooled over all folds, so the labels of a single test set may be constant.
 
     Parameters
     ----------
     folds : sequence of Fold
+        Folds of the corpus.
     annotations : pandas.DataFrame
-        The corpus's annotations.
+        Annotations of the corpus.
 
     Raises
     ------
     EmotraceError
-        Naming the target, its value and the clips.
+        If they do not. The error names the target, its value and the clips.
     """
     extremes = annotations.groupby("clip_id")[list(TARGETS)].agg(["min", "max"])
     parts = {"tested clips": {clip_id for fold in folds for clip_id in fold.test}}
@@ -195,18 +201,19 @@ def check_labels_vary(folds: Sequence[Fold], annotations: pd.DataFrame) -> None:
 
 
 def describe_division(clips: pd.DataFrame, protocol: str) -> list[str]:
-    """Say which clips a protocol leaves out, and what is not known of the others.
+    """Describe which clips a protocol leaves out, and what is unknown about the others.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         As for `make_folds`.
     protocol : {"official", "artist", "paper"}
+        Name of the protocol.
 
     Returns
     -------
     list of str
-        Sentences; none where there is nothing to say.
+        Sentences; empty if there is nothing to report.
     """
     counts = {}
     if protocol == "official":
@@ -228,7 +235,7 @@ def _refuse_shared(
     one: tuple[str, Sequence[str]],
     other: tuple[str, Sequence[str]],
 ) -> None:
-    """Refuse two parts of a fold that have clips of one group."""
+    """Raise an error if two sets of a fold contain clips of the same group."""
     (done, part), (other_done, other_part) = one, other
     owners = {groups[clip_id]: clip_id for clip_id in part}
     for clip_id in other_part:
@@ -242,17 +249,17 @@ def _refuse_shared(
 
 
 def _keep_split_clips(clips: pd.DataFrame) -> pd.DataFrame:
-    """Leave out clips of no split: no one said that they may be trained on.
+    """Leave out clips without a split, since nobody has said that they may be used.
 
-    Of equal audio for development and evaluation, what is tested stays: scores on a
-    published split are compared only if all of its evaluation clips are scored.
+    If a development clip and an evaluation clip have equal audio, the evaluation clip stays:
+    scores on a published split are comparable only if all evaluation clips are scored.
     """
     clips = clips[clips["split"].isin(SPLITS)]
     return clips[~find_tested_twins(clips)].reset_index(drop=True)
 
 
 def _divide_recordings(recordings: np.ndarray, n_folds: int) -> list[np.ndarray]:
-    """Divide the clips at random, about as many recordings to each fold."""
+    """Divide the clips at random, with about the same number of recordings in each fold."""
     numbers = np.unique(recordings)
     order = np.random.default_rng(PARTITION_SEED).permutation(len(numbers))
     parts = np.array_split(order, n_folds)
@@ -260,7 +267,7 @@ def _divide_recordings(recordings: np.ndarray, n_folds: int) -> list[np.ndarray]
 
 
 def _divide_groups(artists: np.ndarray, n_folds: int) -> list[np.ndarray]:
-    """Give each artist, the most prolific first, to the fold with the fewest clips."""
+    """Assign each artist, those with most clips first, to the fold with the fewest clips."""
     names, counts = np.unique(artists.astype(str), return_counts=True)
     order = np.random.default_rng(PARTITION_SEED).permutation(len(names))
     order = order[np.argsort(-counts[order], kind="stable")]
@@ -280,7 +287,7 @@ def _draw_artists(
     share: float,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Draw whole artists until they own at least `share` of the candidates."""
+    """Draw whole artists until they have at least `share` of the candidates."""
     groups = artists[candidates].astype(str)
     check_artists(list(groups))
     names, counts = np.unique(groups, return_counts=True)

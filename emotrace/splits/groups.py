@@ -1,4 +1,4 @@
-"""Clips that belong on one side of a fold: those with equal audio, those by one artist."""
+"""Group clips that must stay together in a fold: those with equal audio or the same artist."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from emotrace.splits.feasibility import UNKNOWN, name_artist
 from emotrace.splits.labels import SPLITS
 
 AUDIO = ("sha256", "samples_sha256")
-"""Columns of which each tells equal audio: equal files, and files that decode to equal samples."""
+"""Columns that identify equal audio: equal files, and files with equal decoded samples."""
 
 
 def number_recordings(clips: pd.DataFrame) -> np.ndarray:
-    """Give each clip a number, shape (clips,), that only clips with equal audio share.
+    """Assign a number to each clip, which only clips with equal audio share.
 
     Parameters
     ----------
     clips : pandas.DataFrame
         With ``sha256`` and ``samples_sha256``.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (clips,)
+        Number of each clip.
     """
     return _number_groups([clips[column].to_numpy() for column in AUDIO])
 
 
 def describe_twins(clips: pd.DataFrame) -> list[str]:
-    """Name the clips with equal audio and their splits, a line for each group of them.
+    """Describe the clips with equal audio and their splits, in one line per group.
 
     Parameters
     ----------
@@ -40,11 +45,12 @@ def describe_twins(clips: pd.DataFrame) -> list[str]:
 
 
 def find_tested_twins(clips: pd.DataFrame) -> np.ndarray:
-    """Tell of each clip whether it is for development and has the audio of an evaluation clip.
+    """Find the development clips that have the audio of an evaluation clip.
 
     Returns
     -------
     numpy.ndarray of bool, shape (clips,)
+        Whether each clip is one of these.
     """
     recordings = number_recordings(clips)
     development, evaluation = ((clips["split"] == split).to_numpy() for split in SPLITS)
@@ -52,11 +58,11 @@ def find_tested_twins(clips: pd.DataFrame) -> np.ndarray:
 
 
 def name_artists(clips: pd.DataFrame) -> np.ndarray:
-    """Name each clip's artist, shape (clips,).
+    """Return the name of each clip's artist, shape (clips,).
 
-    Clips by one artist have the same name, however it is spelt, and clips with equal
-    audio are by one artist, whatever they say. A clip whose artist is not known may be
-    by anyone, so it counts as an artist of its own, whose name begins with
+    Clips by one artist have the same name, however it is spelt. Clips with equal audio have
+    the same artist, even if their labels differ. A clip with an unknown artist may be by
+    anyone, so it counts as an artist of its own, with a name that begins with
     `emotrace.splits.feasibility.UNKNOWN`.
 
     Parameters
@@ -67,18 +73,18 @@ def name_artists(clips: pd.DataFrame) -> np.ndarray:
     written = clips["artist"].fillna("")
     folded = np.array(list(map(name_artist, written, clips["clip_id"])), dtype=object)
     groups = _number_groups([folded, number_recordings(clips)])
-    # Folds depend on the order of the names. A corpus that writes each artist in one way keeps the
-    # folds that it always had, because its groups are named as written and not as folded.
+    # Folds depend on the order of the names. If a corpus spells each artist in one way, groups are
+    # ordered by the names as written, and not as folded, so its folds stay the same as before.
     plain = np.where(_are_unknown(folded), folded, written.str.strip().str.casefold())
     names: dict[int, str] = {}
     for group, name in zip(groups, plain, strict=True):
-        # If one of several clips with equal audio names the artist, the artist is known.
+        # If at least one of the clips with equal audio names the artist, the artist is known.
         names[group] = min(names.get(group, name), name, key=_put_unknown_last)
     return np.array([names[group] for group in groups], dtype=object)
 
 
 def find_unknown_artists(clips: pd.DataFrame) -> np.ndarray:
-    """Tell of each clip whether nobody says by whom it is, bool of shape (clips,)."""
+    """Return whether the artist of each clip is unknown, bool of shape (clips,)."""
     return _are_unknown(name_artists(clips))
 
 
@@ -91,7 +97,7 @@ def _put_unknown_last(name: str) -> tuple[bool, str]:
 
 
 def _number_groups(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """Give the same number to rows that agree in a column, directly or through other rows."""
+    """Give the same number to rows that share a value, directly or through other rows."""
     numbers = pd.Series(np.arange(len(columns[0])))
     while True:
         joined = numbers

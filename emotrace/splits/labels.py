@@ -1,4 +1,4 @@
-"""The two parts that a corpus may come divided into; imports nothing heavy."""
+"""Labels of the two parts of a corpus with a split; imports no large libraries."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ if TYPE_CHECKING:
     from emotrace.corpora.text_table import TextTable
 
 SPLITS = ("development", "evaluation")
-"""What the protocol ``official`` trains on, and what it tests."""
+"""Parts that the protocol ``official`` uses for training and for testing."""
 
 OTHER_WORDS = {"dev": "development", "train": "development", "val": "development"}
 OTHER_WORDS |= {"eval": "evaluation", "test": "evaluation"}
-"""How labels begin that others give to the same parts. The validation part is drawn from the
-development clips."""
+"""Beginnings of labels that others use for the same parts. The validation set is drawn from
+the development clips."""
 
 MOST_SHOWN = 5
-"""Labels that an error names."""
+"""Largest number of labels that an error names."""
 
 
 def check_split_labels(table: TextTable) -> None:
-    """Refuse a table whose column ``split`` holds anything else than `SPLITS` and "".
+    """Check that the column ``split`` of a table holds only `SPLITS` and "".
 
-    Clips with such a label would be neither trained on nor tested.
+    Clips with any other label would be used neither for training nor for testing.
 
     Raises
     ------
     EmotraceError
-        Naming each label, the first line that holds it, and what it may stand for.
+        If there are other labels. The error names each label, the first line that holds it,
+        and what it may stand for.
     """
     lines: dict[str, list[int]] = {}
     for line, label in zip(table.lines, table.columns.get("split", ()), strict=False):

@@ -1,4 +1,4 @@
-"""Names that are the same though they are written in different ways."""
+"""Recognise different spellings of the same name."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Iterable
 
 
 def fold_spelling(name: str) -> str:
-    """Return what all ways of writing a name have in common.
+    """Return a form of a name that is the same for all its spellings.
 
-    Letters count as equal whether an accent is part of them or follows them, whatever
-    their case and width; blanks count once, and characters that nobody sees not at all
-    (close to compatibility caseless matching, The Unicode Standard, section 3.13, D146).
+    Letters are equal whether an accent is part of them or follows them, whatever their case
+    and width. Repeated blanks count once, and invisible characters do not count (close to
+    compatibility caseless matching, The Unicode Standard, section 3.13, D146).
     """
     visible = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
     folded = unicodedata.normalize("NFKC", visible).casefold()
-    # Folding the case may take a letter apart again.
+    # Case folding may decompose a letter again.
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def unify_spellings(names: Iterable[str]) -> list[str]:
-    """Write each name in the way that is most frequent among those that are the same.
+    """Replace each name by the most frequent of its spellings.
 
-    Names of which nothing can be seen become "".
+    Names without visible characters become "".
     """
     names = list(names)
     rarest_first = sorted(Counter(names).items(), key=lambda item: (item[1], item[0]))

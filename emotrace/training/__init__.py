@@ -1,6 +1,6 @@
-"""Protocols, normalisation, and the loop that trains one model.
+"""Normalise features, train models, and load trained models.
 
-Runs with torch, numpy, pandas, pyarrow and scipy alone, so that a GPU machine
-needs nothing of what extraction needs; there, ``python -m emotrace.training``
-stands in for the workflow.
+This package runs with torch, numpy, pandas, pyarrow and scipy alone, so a GPU machine needs
+none of the libraries for extraction. There, ``python -m emotrace.training`` replaces the
+workflow.
 """

@@ -1,6 +1,6 @@
 """Train one model on one feature table without Snakemake: ``python -m emotrace.training``.
 
-What comes out, and what is kept in the store, are those of the workflow's training job.
+The results and the store entries are the same as those of the workflow's training job.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ CORPUS = {
     "clips": ("clip_id", "artist", "split", "sha256", "samples_sha256"),
     "annotations": ("clip_id", "time_s", *TARGETS),
 }
-"""The tables of a corpus, and the columns that training reads."""
+"""Tables of a corpus, and the columns that training reads."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says, and log to the terminal.
+    """Run the command, and log to the terminal.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of this process where not given.
+        Command-line arguments; by default, those of this process.
 
     Raises
     ------
     SystemExit
-        After a mistake, whose message alone is shown.
+        If an error occurs; only its message is shown.
     """
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("emotrace").setLevel(logging.INFO)
@@ -64,18 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train_model(options: Namespace) -> None:
-    """Train all seeds, folds and targets, and leave the run in its folder.
+    """Train all seeds, folds and targets, and write the run to its folder.
 
     Parameters
     ----------
     options : argparse.Namespace
-        See `emotrace.training.options.read_options`.
+        Options, as returned by `emotrace.training.options.read_options`.
 
     Raises
     ------
     EmotraceError
-        If what is to be read or written to is not there or something else, and whatever
-        else ends a training job.
+        If an input or the output folder is missing or not as expected, or for any reason that
+        ends a training job.
     """
     feature_set = _find_feature_set(options.table)
     paths = {name: options.corpus / f"{name}.parquet" for name in CORPUS}
@@ -101,13 +101,13 @@ def train_model(options: Namespace) -> None:
 
 
 def _find_feature_set(table: Path) -> str:
-    """Ask a feature table for its set, whose name is part of where fits are kept."""
+    """Return the feature set of a table; its name is part of the path under which fits are kept."""
     metadata = _read_schema(table).metadata or {}
     try:
         feature_set = json.loads(metadata[b"emotrace"])["name"]
     except (KeyError, TypeError, ValueError):
         feature_set = None
-    # Named as a module is, it leads to no other folder.
+    # A name that is a valid identifier cannot lead to another folder.
     if not (isinstance(feature_set, str) and feature_set.isidentifier()):
         raise EmotraceError(
             f"{table}: is no feature table",
@@ -141,7 +141,7 @@ def _read_schema(path: Path) -> pa.Schema:
 
 
 def _empty_folder(folder: Path) -> None:
-    """Remove of an earlier run what could be taken for a part of this one."""
+    """Remove files of an earlier run that could be mistaken for parts of this one."""
     if Path.cwd() not in Path(os.path.abspath(folder)).parents:
         raise EmotraceError(
             f"--folder {folder}: does not lie below the working folder {Path.cwd()}",
@@ -159,7 +159,7 @@ def _empty_folder(folder: Path) -> None:
 
 
 def _list_products(folder: Path) -> list[Path]:
-    """List what a run leaves, or has left, in its folder."""
+    """List the files that a run writes, or has written, to its folder."""
     tables = (folder / f"{name}.parquet" for name in COLUMNS)
     return [folder / "run.digest", *tables, *folder.glob("weights/*_fold*_seed*.safetensors")]
 

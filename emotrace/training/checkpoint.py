@@ -1,4 +1,4 @@
-"""A fit under way, kept so that a killed job goes on where it was."""
+"""Save the state of a fit, so that training resumes after a job was killed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from emotrace.reruns.store import write_file
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 20.0
-"""Seconds after which the end of an epoch is kept: what a killed job may lose, or one epoch."""
+"""Seconds after which the state is saved at the end of an epoch. A killed job loses at most this
+time, or one epoch."""
 
 
 class Checkpoint:
-    """The file in which one fit keeps its state.
+    """File that holds the state of one fit.
 
     Parameters
     ----------
     path : Path
-        Named after everything that decides the fit, so that no other fit takes it for its own.
+        Path of the file. Its name depends on everything that determines the fit, so no other
+        fit can use it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,10 +35,10 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the last state, on the device, or None if there is none that fits.
+        """Return the last state, on the device, or None if there is no suitable state.
 
-        On another kind of device or with another torch the fit would go on
-        otherwise than it began, so it begins anew.
+        With another kind of device or another version of torch, the fit would not continue as it
+        began, so it starts again.
         """
         try:
             content = io.BytesIO(read_bytes(self.path))
@@ -53,18 +55,18 @@ class Checkpoint:
         return state if maker == _name_maker(device) else None
 
     def is_due(self) -> bool:
-        """Tell whether the last state is long ago."""
+        """Return whether it is time to save the state."""
         return time.monotonic() - self.saved >= INTERVAL_S
 
     def save(self, state: dict[str, Any], device: torch.device) -> None:
-        """Replace the last state.
+        """Replace the saved state.
 
         Raises
         ------
         EmotraceError
             If the store cannot be written to.
         """
-        # torch does not tell a full disk from other mishaps; a plain write does.
+        # torch raises the same error for a full disk and other failures; a plain write does not.
         written = io.BytesIO()
         torch.save({"made_by": _name_maker(device), "state": state}, written)
         with write_file(self.path) as unfinished:
@@ -72,7 +74,7 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def remove(self) -> None:
-        """Forget the state of a fit that is finished."""
+        """Remove the state after the fit is finished."""
         self.path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Which GPU a training job works on, when several jobs share a machine."""
+"""Choose the GPU of a training job when several jobs share a machine."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN_TRIES = 1.0
 
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""What torch and the libraries behind it say when a GPU's memory does not suffice."""
+"""Parts of the messages of torch and its libraries when a GPU runs out of memory."""
 
 
 @contextmanager
 def claim_gpu(slots: int) -> Iterator[None]:
-    """See but one GPU, one that fewer than `slots` jobs work on; wait if there is none.
+    """Make one GPU visible on which fewer than `slots` jobs run; wait if there is none.
 
-    To be called before CUDA is initialised, which looks once for what is visible. A
-    lock on a file stands for each slot of each GPU; the kernel lifts it when the job
-    ends, however that happens. Where torch finds no GPU, nothing is claimed; where files
-    cannot be locked, a GPU is taken at random.
+    Call this function before CUDA is initialised, since CUDA checks only once which GPUs are
+    visible. Each slot of each GPU is represented by a lock on a file. The kernel releases the
+    lock when the job ends, however it ends. If torch finds no GPU, nothing is locked. If files
+    cannot be locked, a GPU is chosen at random.
 
     Parameters
     ----------
     slots : int
-        Jobs that may share a GPU.
+        Number of jobs that may share a GPU.
     """
     n_gpus = torch.cuda.device_count()
     if n_gpus == 0:
@@ -51,19 +51,19 @@ def claim_gpu(slots: int) -> Iterator[None]:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether a GPU's memory did not suffice, for which cuBLAS has no error of its own."""
+    """Return whether a GPU ran out of memory; cuBLAS has no separate error class for this."""
     return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _name_gpus(number: int) -> list[str]:
-    """Name the visible GPUs as a job to which others are visible names them."""
+    """Return the names of the visible GPUs, as used by jobs that see other GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else map(str, range(number))
     return [name.strip() for name in names][:number]
 
 
 def _claim_slot(names: list[str], slots: int) -> tuple[str, int | None]:
-    """Return the name of the GPU, and the descriptor of its lock, where there are locks."""
+    """Return the name of the GPU and the descriptor of its lock, or None without locks."""
     try:
         return _wait_for_slot(names, slots)
     except OSError as error:
@@ -73,15 +73,15 @@ def _claim_slot(names: list[str], slots: int) -> tuple[str, int | None]:
             error.filename or tempfile.gettempdir(),
             error.strerror,
         )
-        # Not always the first, so that simultaneous jobs rarely take the same one.
+        # Do not always take the first, so that simultaneous jobs rarely choose the same one.
         return random.choice(names), None
 
 
 def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
-    """Return the name of the GPU, and the descriptor of its lock."""
+    """Return the name of the GPU and the descriptor of its lock."""
     waiting = False
     while True:
-        # A second job on a GPU only when each has a first.
+        # Start a second job on a GPU only if every GPU has a first job.
         for slot in range(slots):
             for name in names:
                 if (lock := _try_lock(name, slot)) is not None:
@@ -93,7 +93,7 @@ def _wait_for_slot(names: list[str], slots: int) -> tuple[str, int]:
 
 
 def _try_lock(name: str, slot: int) -> int | None:
-    # Jobs to which a batch system shows one GPU each may all know theirs as 0.
+    # A batch system may give each job one GPU, and all jobs may see theirs as number 0.
     allocation = os.environ.get("SLURM_JOB_ID", "")
     user = os.getuid() if hasattr(os, "getuid") else ""
     folder = Path(tempfile.gettempdir(), f"emotrace-gpus-{user}", allocation)

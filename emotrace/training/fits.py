@@ -1,4 +1,4 @@
-"""How fits are named in the store, and how they are written there."""
+"""Name, store and read fits."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CHECKSUM = "weights.sha256"
 
 
 class FitNames:
-    """The names of a model's fits, which tell everything that decides them but the recipe.
+    """Names of a model's fits, which depend on everything but the recipe that determines them.
 
     Parameters
     ----------
     sequences : Sequences
-        All clips; their content decides the rest.
+        Features and labels of all clips.
     """
 
     def __init__(self, sequences: Sequences) -> None:
@@ -36,33 +36,33 @@ class FitNames:
         self.n_frames = sequences.valid.shape[1]
 
     def name_entry(self, fold: Fold, target: str, seed: int) -> str:
-        """Name the entry of a fit.
+        """Return the name of a fit's entry.
 
-        The labels of the tested clips are no part of the name, because they
-        decide nothing; in the protocol ``paper`` they are those of the
-        validation set.
+        The labels of the test set are not part of the name, because they have no effect on the
+        fit. In the protocol ``paper``, the test set is also the validation set, so there they
+        are part of it.
         """
         learnt = [
             [(clip_id, *self.clips[clip_id, target]) for clip_id in part]
             for part in (fold.training, fold.validation)
         ]
         tested = [(clip_id, self.clips[clip_id, target][0]) for clip_id in fold.test]
-        # Dropout draws numbers for padding too, so the longest clip of all counts.
+        # Dropout draws numbers for padding as well, so the length of the longest clip counts.
         parts = (*learnt, tested, self.n_frames, target, seed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def name_checkpoint(entry: Path) -> Path:
-    """Name the file beside a fit's entry that keeps it while it is under way.
+    """Return the path of the file that holds the state of an unfinished fit, beside its entry.
 
-    Like all that is unfinished it begins with a dot, and goes with the next clean-up
-    when a day old.
+    Like the names of all unfinished files, its name begins with a dot. Cleaning removes it
+    when it is a day old.
     """
     return entry.with_name(f".{entry.name}.checkpoint")
 
 
 def put_fit(store: Store, entry: Path, fit: Fit) -> None:
-    """Keep a fit: its weights in a file of their own, then the rest, which holds their checksum.
+    """Store a fit: first its weights in a file of their own, then the rest with their checksum.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def put_fit(store: Store, entry: Path, fit: Fit) -> None:
         If the store cannot be written to.
     """
     with write_file(name_weights(entry)) as unfinished:
-        # Not safetensors' save_file, whose files nobody else may read, whatever the umask.
+        # safetensors' save_file makes files that only their owner can read, whatever the umask.
         unfinished.write_bytes(fit.weights)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
@@ -83,12 +83,12 @@ def put_fit(store: Store, entry: Path, fit: Fit) -> None:
 
 
 def get_fit(store: Store, entry: Path) -> Fit | None:
-    """Return a fit, or None if it is not there or damaged.
+    """Return a fit, or None if it is missing or damaged.
 
     Raises
     ------
     EmotraceError
-        If it is there and may not be read.
+        If the fit exists but you lack permission to read it.
     """
     content = store.get(entry)
     if content is None or not name_weights(entry).is_file():
@@ -102,7 +102,7 @@ def get_fit(store: Store, entry: Path) -> Fit | None:
 
 
 def link_weights(entry: Path, path: Path) -> None:
-    """Give a fit's weights a second name, or a copy where the disk is another one."""
+    """Link the weights of a fit to another path, or copy them if that is on another disk."""
     path.unlink(missing_ok=True)
     try:
         os.link(name_weights(entry), path)
@@ -111,12 +111,12 @@ def link_weights(entry: Path, path: Path) -> None:
 
 
 def name_weights(entry: Path) -> Path:
-    """Name the file beside a fit's entry that holds its weights."""
+    """Return the path of the file beside a fit's entry that holds its weights."""
     return entry.with_name(f"{entry.name}.safetensors")
 
 
 def _digest_clips(sequences: Sequences) -> dict[tuple[str, str], tuple[str, str]]:
-    """Digest for each clip and target what a model hears, and what it is told."""
+    """Digest the features and the labels of each clip, for each target."""
     digests = {}
     for row, clip_id in enumerate(sequences.clip_ids):
         valid = sequences.valid[row]

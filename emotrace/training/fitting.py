@@ -1,4 +1,4 @@
-"""The loop that fits one model to one target."""
+"""Fit one model to one target."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PREDICTED_AT_ONCE = 64
-"""Clips that are predicted together."""
+"""Number of clips that are predicted together."""
 
 
 class DivergedError(Exception):
-    """A fit has reached values that are not finite, so it is of no use.
+    """Raised when a fit reaches values that are not finite, so that it is of no use.
 
-    Whoever makes fits tells the user; what is imported here is part of a fit's recipe.
+    The caller turns it into an error for the user, because everything that this module
+    imports is part of a fit's recipe.
 
     Parameters
     ----------
     epoch : int
-        In which it was noticed.
+        Epoch in which it was noticed.
     what : str
-        What was found.
+        Description of the value that is not finite.
     """
 
     def __init__(self, epoch: int, what: str) -> None:
@@ -48,8 +49,11 @@ class Part:
     Parameters
     ----------
     features : Tensor, shape (clips, frames, features)
+        Normalised features.
     valid : Tensor of bool, shape (clips, frames)
+        False where a frame is padding.
     labels : Tensor, shape (clips, frames)
+        Annotations of one target.
     """
 
     features: Tensor
@@ -59,15 +63,15 @@ class Part:
 
 @dataclass
 class Fitted:
-    """A fitted model and how it came about.
+    """A fitted model and the history of its training.
 
     Parameters
     ----------
     model : torch.nn.Module
-        With the weights of the best epoch.
+        Model with the weights of the best epoch.
     history : list of dict
-        Per epoch ``epoch``, ``training_loss``, ``validation_loss``, both finite, and
-        ``validation_r2``, nan where the labels of the validation set never vary.
+        For each epoch ``epoch``, ``training_loss`` and ``validation_loss``, both finite, and
+        ``validation_r2``, which is nan if the labels of the validation set are constant.
     """
 
     model: nn.Module
@@ -75,7 +79,7 @@ class Fitted:
 
     @property
     def best(self) -> dict[str, float]:
-        """The epoch whose weights the model has."""
+        """History of the epoch whose weights the model has."""
         return min(self.history, key=lambda epoch: epoch["validation_loss"])
 
 
@@ -88,26 +92,30 @@ def fit_model(
     checkpoint: Checkpoint | None = None,
     n_pieces: int = 1,
 ) -> Fitted:
-    """Fit a model until the validation error no longer falls.
+    """Fit a model with early stopping on the validation loss.
 
     Parameters
     ----------
     name : str
-        Such as ``"AT_64"``.
+        Name of the model, such as ``"AT_64"``.
     fit, validation : Part
-        The first moves the weights, the second stops the training.
+        Training set and validation set. The first updates the weights; the second decides when
+        training stops.
     settings : TrainingSettings
+        Settings of the training.
     seed : int
-        Draws the weights, the order of the clips and what dropout removes.
+        Seed of the initial weights, the order of the clips and dropout.
     checkpoint : Checkpoint, optional
-        Where an interrupted fit goes on; on the CPU it ends as if it had not been.
+        Saved state from which an interrupted fit resumes. On the CPU, the result is the same as
+        without interruption.
     n_pieces : int
-        In how many pieces a batch passes the network, one after the other, because memory
-        does not hold it whole. Their gradients add up to that of the batch.
+        Number of pieces in which each batch passes through the network, one after the other, if
+        memory cannot hold the whole batch. Their gradients add up to the gradient of the batch.
 
     Returns
     -------
     Fitted
+        Model with the weights of the best epoch, and the history of its training.
 
     Raises
     ------
@@ -138,17 +146,18 @@ def predict_shuffled(model: nn.Module, part: Part, seed: int, n_pieces: int = 1)
     Parameters
     ----------
     model : torch.nn.Module
+        Fitted model.
     part : Part
-        Its labels are not looked at.
+        Clips to predict; the labels are not used.
     seed : int
-        Draws how the weights are dealt.
+        Seed of the shuffling.
     n_pieces : int
-        See `predict`.
+        See `fit_model`.
 
     Returns
     -------
     Tensor, shape (clips, frames)
-        nan if the model has no attention that can be shuffled.
+        Predictions; nan if the model has no attention that can be shuffled.
     """
     with shuffle_attention(model, seed) as is_shuffled:
         predictions = _predict_frames(model, part, n_pieces)
@@ -161,21 +170,23 @@ def predict(model: nn.Module, part: Part, n_pieces: int = 1) -> tuple[Tensor, Te
     Parameters
     ----------
     model : torch.nn.Module
+        Fitted model.
     part : Part
-        Its labels are not looked at.
+        Clips to predict; the labels are not used.
     n_pieces : int
         See `fit_model`.
 
     Returns
     -------
     predictions : Tensor, shape (clips, frames)
+        Predicted values.
     weights : Tensor on the CPU, shape (clips, frames, frames), or None
-        What each frame attended to.
+        Attention weights of each frame; None for a model without attention.
     """
     predictions, weights = [], []
     for predicted, attended in _predict_batches(model, part, n_pieces):
         predictions.append(predicted)
-        # To where there is room, for they grow with the square of the frames.
+        # Move the weights to CPU memory, since they grow with the square of the number of frames.
         weights.append(None if attended is None else attended.cpu())
     return torch.cat(predictions), None if weights[0] is None else torch.cat(weights)
 
@@ -196,7 +207,7 @@ def _predict_batches(
 
 
 class _Stopper:
-    """Early stopping as in Keras: too small an improvement for too many epochs."""
+    """Early stopping as in Keras: stop after too many epochs with too little improvement."""
 
     def __init__(self, patience: int, min_delta: float) -> None:
         self.patience = patience
@@ -214,7 +225,7 @@ class _Stopper:
 
 
 class _Training:
-    """All that changes from epoch to epoch."""
+    """Everything that changes from epoch to epoch."""
 
     def __init__(
         self, name: str, fit: Part, settings: TrainingSettings, seed: int, n_pieces: int
@@ -290,7 +301,7 @@ def _build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.opti
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "rmsprop":
-        # TensorFlow 1.14's constants, which are not torch's.
+        # Use the constants of TensorFlow 1.14, which differ from torch's.
         return torch.optim.RMSprop(trained, lr=rate, weight_decay=decay, alpha=0.9, eps=1e-7)
     return torch.optim.AdamW(trained, lr=rate, weight_decay=decay)
 
@@ -314,7 +325,7 @@ def _run_epoch(
             predictions, _ = model(part.features[rows], valid)
             loss = nn.functional.mse_loss(predictions[valid], part.labels[rows][valid])
             n_frames = int(valid.sum())
-            # Weighed by their frames, the pieces' gradients add up to that of the batch.
+            # Weighted by frames, the gradients of the pieces add up to that of the batch.
             (loss * (n_frames / batch_frames)).backward()
             total += loss.item() * n_frames
         optimizer.step()
@@ -325,7 +336,7 @@ def _run_epoch(
 def _score(predictions: Tensor, part: Part) -> tuple[float, float]:
     labels = part.labels[part.valid]
     error = nn.functional.mse_loss(predictions[part.valid], labels).item()
-    # Rounding can give labels that are all equal a variance above 0.
+    # Because of rounding, the variance of equal labels can be above 0.
     is_constant = bool(labels.min() == labels.max())
     variance = 0.0 if is_constant else labels.var(correction=0).item()
     return error, 1.0 - error / variance if variance > 0 else math.nan

@@ -1,7 +1,7 @@
-"""One fit: a model fitted on one fold, for one target, with one seed, and what it predicts.
+"""Fit one model on one fold, for one target and with one seed, and predict the test set.
 
-The digest of this module's code is part of what fits are kept under, so it
-imports only what decides their values.
+The digest of this module's code is part of the key under which fits are stored, so the module
+imports only what determines their values.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ ATTENTION_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class FoldData:
-    """A fold's clips, normalised by what its training set looks like.
+    """Clips of a fold, normalised with the statistics of its training set.
 
     Parameters
     ----------
     normalisation : Normalisation
-        Fitted on the frames of the fold's training clips.
+        Normalisation fitted on the frames of the training set.
     parts : dict
-        For each target the fit, validation and test parts.
+        For each target, the training, validation and test sets.
     tests : numpy.ndarray, shape (test clips,)
         Rows of the test clips in the sequences.
     """
@@ -65,20 +65,20 @@ class FoldData:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a fit leaves.
+    """Results of one fit.
 
     Parameters
     ----------
     predictions : pyarrow.Table
-        ``clip_id``, ``time_s``, ``prediction`` of the test clips, and ``shuffled``: what
-        would be predicted with attention weights shuffled among the frames.
+        ``clip_id``, ``time_s`` and ``prediction`` of the test clips, and ``shuffled``: the
+        prediction with attention weights shuffled among the frames.
     attention : pyarrow.Table
         ``clip_id``, ``time_s``, ``weights``; empty for a model without attention.
     history : pyarrow.Table
-        See `emotrace.training.fitting.Fitted`.
+        History of the training; see `emotrace.training.fitting.Fitted`.
     weights : bytes
-        The weights and the normalisation as safetensors, with all that
-        `emotrace.training.loading.load_model` must know.
+        The weights and the normalisation as safetensors, with everything that
+        `emotrace.training.loading.load_model` needs.
     """
 
     predictions: pa.Table
@@ -88,14 +88,14 @@ class Fit:
 
 
 def prepare_device(threads: int) -> torch.device:
-    """Take the GPU where there is one, the CPU where not, and make both repeat themselves.
+    """Return the GPU if there is one, otherwise the CPU, and make both deterministic.
 
     Parameters
     ----------
     threads : int
-        Of the CPU.
+        Number of CPU threads.
     """
-    # cuDNN's recurrent layers repeat themselves only if this is set before CUDA starts.
+    # cuDNN's recurrent layers are deterministic only if this is set before CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)
@@ -116,10 +116,13 @@ def prepare_fold(
     Parameters
     ----------
     sequences : Sequences
+        Features and labels of all clips.
     fold : Fold
+        Fold to prepare.
     settings : TrainingSettings
+        Settings of the training, including the normalisation.
     device : torch.device
-        Where the tensors go.
+        Device of the returned tensors.
     """
     rows = [sequences.find_clips(clips) for clips in (fold.training, fold.validation, fold.test)]
     normalisation = _learn_normalisation(sequences, rows[0], settings)
@@ -156,7 +159,7 @@ def _learn_normalisation(
 def _normalise_clips(
     sequences: Sequences, clips: np.ndarray, normalisation: Normalisation
 ) -> np.ndarray:
-    """Return ``(clips, frames, kept features)``, without a copy of what is not yet normalised."""
+    """Return ``(clips, frames, kept features)`` without copying the unnormalised features."""
     n_kept, n_frames = normalisation.kept.sum(), sequences.valid.shape[1]
     normalised = np.empty((len(clips), n_frames, n_kept), np.float32)
     for place, clip in enumerate(clips):
@@ -180,17 +183,26 @@ def run_fit(
     Parameters
     ----------
     name : str
-        The model, such as ``"AT_64"``.
+        Name of the model, such as ``"AT_64"``.
     sequences : Sequences
-        Those of which `data` was made.
+        Sequences from which `data` was made.
     data : FoldData
+        Clips of the fold.
     target : str
         One of `emotrace.TARGETS`.
     settings : TrainingSettings
+        Settings of the training.
     seed : int
+        Seed; see `emotrace.training.fitting.fit_model`.
     checkpoint : Checkpoint, optional
+        Saved state; see `emotrace.training.fitting.fit_model`.
     n_pieces : int
-        See `emotrace.training.fitting.fit_model` for both.
+        Number of pieces per batch; see `emotrace.training.fitting.fit_model`.
+
+    Returns
+    -------
+    Fit
+        Predictions, attention, history and weights.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""All that one training job does: every seed, fold and target of a model on a feature set."""
+"""Run one training job: every seed, fold and target of a model on a feature set."""
 
 from __future__ import annotations
 
@@ -40,30 +40,33 @@ from emotrace.training.settings import TrainingSettings
 logger = logging.getLogger(__name__)
 
 KEYS = {"target": pa.string(), "fold": pa.int16(), "seed": pa.int32()}
-"""What tells the fits apart in the tables of a run."""
+"""Columns that identify a fit in the tables of a run."""
 
 COLUMNS = {
     "predictions": ("clip_id", "time_s", *KEYS, "prediction", "shuffled"),
     "attention": ("clip_id", *KEYS, "time_s", "weights"),
     "history": ("epoch", "training_loss", "validation_loss", "validation_r2", *KEYS),
 }
-"""The tables of a run, and their columns."""
+"""Tables of a run, and their columns."""
 
 MOST_PIECES = 8
-"""Pieces that a batch is taken in before the GPU counts as too small for the model."""
+"""Largest number of pieces per batch; if more are needed, the GPU is too small for the model."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fit that a job is to leave.
+    """A fit that a job has to provide.
 
     Parameters
     ----------
     seed : int
+        Seed of the fit.
     fold : Fold
+        Fold of the fit.
     target : str
+        One of `emotrace.TARGETS`.
     entry : Path
-        Its file in the store.
+        Path of its entry in the store.
     """
 
     seed: int
@@ -73,7 +76,7 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """What tells it apart, for messages."""
+        """Name of the fit for messages."""
         return f"seed {self.seed}, fold {self.fold.number}, {self.target}"
 
 
@@ -90,40 +93,43 @@ def train_all(
     threads: int,
     gpu_slots: int,
 ) -> str:
-    """Fit and test a model for every seed, fold and target; fits in the store are not made again.
+    """Fit and test a model for every seed, fold and target; reuse fits from the store.
 
     Parameters
     ----------
     sequences : Sequences
         Features and labels of all clips.
     clips : pandas.DataFrame
-        The corpus's clips.
+        Clips of the corpus.
     recipe : Recipe
-        See `emotrace.training.recipe.write_recipe`.
+        Recipe of the fits; see `emotrace.training.recipe.write_recipe`.
     protocol : Protocol
+        Protocol that divides the clips.
     seeds : sequence of int
+        Seeds of the fits.
     feature_set : str
-        The set of which the sequences are made.
+        Name of the feature set from which the sequences were made.
     store : Store
+        Store that keeps the fits.
     folder : Path
-        Receives ``predictions.parquet``, ``attention.parquet``,
-        ``history.parquet`` and ``weights/TARGET_foldN_seedN.safetensors``.
+        Output folder for ``predictions.parquet``, ``attention.parquet``, ``history.parquet``
+        and ``weights/TARGET_foldN_seedN.safetensors``.
     threads : int
-        Of the CPU.
+        Number of CPU threads.
     gpu_slots : int
-        See `emotrace.training.devices.claim_gpu`.
+        Number of jobs that may share a GPU; see `emotrace.training.devices.claim_gpu`.
 
     Returns
     -------
     str
-        Digest of what the tables say.
+        Digest of the content of the tables.
 
     Raises
     ------
     EmotraceError
-        If the code was edited after the run was planned, the store cannot be read or
-        written to, the GPU has too little memory, or fits diverged; those are named
-        when all others are made and kept.
+        If the code was edited after the run was planned, the store cannot be read or written
+        to, the GPU has too little memory, or fits diverged. Diverged fits are reported after
+        all others have been made and stored.
     """
     names = FitNames(sequences)
     plan = [
@@ -169,7 +175,7 @@ def _make_fits(
     store: Store,
     threads: int,
 ) -> list[str]:
-    """Make fits and keep them; return what is to be said of those that diverged."""
+    """Make and store fits; return the messages about those that diverged."""
     diverged: list[str] = []
     if not missing:
         return diverged
@@ -211,7 +217,7 @@ def _make_fit(
     recipe: Recipe,
     checkpoint: Checkpoint,
 ) -> Fit:
-    """Fit with whole batches, or with batches in as many pieces as the GPU's memory asks for."""
+    """Fit with whole batches, or with batches in as many pieces as the GPU's memory requires."""
     n_pieces = 1
     while True:
         try:
@@ -228,7 +234,7 @@ def _make_fit(
         except RuntimeError as error:
             if n_pieces == MOST_PIECES or not is_out_of_memory(error):
                 raise
-        # Only now, without the exception's traceback, does nothing hold the failed fit.
+        # Only now is the failed fit free, since the exception's traceback referred to it.
         torch.cuda.empty_cache()
         n_pieces *= 2
         logger.warning(
@@ -264,17 +270,17 @@ def _refuse_diverged(diverged: Sequence[str], model: str, feature_set: str) -> N
 def _write_run(
     plan: Sequence[Planned], about: Mapping[str, Any], store: Store, folder: Path
 ) -> tuple[str, list[Planned]]:
-    """Gather the fits in one table each for predictions, attention and history.
+    """Merge the fits into one table each for predictions, attention and history.
 
     Returns
     -------
     digest : str
-        Of what the tables say.
+        Digest of the content of the tables.
     damaged : list of Planned
-        Fits that are missing from the tables, and are removed from the store.
+        Damaged fits, which are missing from the tables and were removed from the store.
     """
     (folder / "weights").mkdir(parents=True, exist_ok=True)
-    # Features that a model leaves out change no prediction, but the tables count them.
+    # Features that a model leaves out do not change predictions, but the tables count them.
     digest = hashlib.sha256(str(about["n_features"]).encode())
     writers: dict[str, pq.ParquetWriter] = {}
     damaged = []

@@ -1,4 +1,4 @@
-"""Trained models, read back from the weights that a run left."""
+"""Load trained models from the weights of a run."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ from emotrace.training.weights import TYPES
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model that predicts one target.
+    """A trained model that predicts one target.
 
     Parameters
     ----------
     name : str
-        Such as ``"AT_64"``.
+        Name of the model, such as ``"AT_64"``.
     target : str
         One of `emotrace.TARGETS`.
     seed : int
-        With which it was trained.
+        Seed of the training.
     normalisation : Normalisation
-        Of its features.
+        Normalisation of the features.
     module : torch.nn.Module
-        In evaluation mode, on the CPU; it takes normalised features, see `emotrace.models`.
+        Module in evaluation mode, on the CPU. Its input is normalised features; see
+        `emotrace.models`.
     """
 
     name: str
@@ -50,19 +51,19 @@ class TrainedModel:
         Parameters
         ----------
         features : numpy.ndarray, shape (frames, features)
-            As in the feature table that the model was trained on, not normalised.
+            Features as in the feature table that the model was trained on, not normalised.
 
         Returns
         -------
         predictions : numpy.ndarray, shape (frames,)
-            In about [-1, 1].
+            Predicted values, in about [-1, 1].
         weights : numpy.ndarray, shape (frames, frames), or None
-            What each frame attended to; rows are predicted, columns attended frames.
+            Attention weights; rows are predicted frames, columns are attended frames.
 
         Raises
         ------
         ValueError
-            If these are not as many features as the model was trained on.
+            If the number of features is not the one that the model was trained on.
         """
         n_features = len(self.normalisation.kept)
         if features.ndim != 2 or features.shape[1] != n_features:
@@ -82,16 +83,17 @@ def load_model(path: str | Path) -> TrainedModel:
     Parameters
     ----------
     path : str or Path
-        Of a file in the folder ``weights`` of a run.
+        Path of a file in the folder ``weights`` of a run.
 
     Returns
     -------
     TrainedModel
+        Model that is ready to predict.
 
     Raises
     ------
     EmotraceError
-        If the file cannot be read, is damaged, or holds something else.
+        If the file cannot be read, is damaged, or is not a trained model.
     """
     try:
         arrays, about = _unpack_arrays(Path(path).read_bytes())
@@ -121,7 +123,7 @@ def load_model(path: str | Path) -> TrainedModel:
 
 
 def _unpack_arrays(content: bytes) -> tuple[dict[str, np.ndarray], Mapping[str, Any]]:
-    """Return the arrays of a safetensors file, and what is told about them."""
+    """Return the arrays of a safetensors file, and the metadata about them."""
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
     about = json.loads(header.pop("__metadata__")["emotrace"])
@@ -132,5 +134,5 @@ def _unpack_arrays(content: bytes) -> tuple[dict[str, np.ndarray], Mapping[str, 
         if end - first != dtype.itemsize * math.prod(entry["shape"]):
             raise ValueError(f"{name} has {end - first} bytes and the shape {entry['shape']}")
         values = np.frombuffer(content[start + first : start + end], dtype)
-        arrays[name] = values.reshape(entry["shape"]).copy()  # writable, as torch wants it
+        arrays[name] = values.reshape(entry["shape"]).copy()  # writable, as torch requires
     return arrays, about

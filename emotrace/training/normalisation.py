@@ -1,4 +1,4 @@
-"""Features on one scale, learnt from training clips alone."""
+"""Normalise features with statistics of the training set alone."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 
 ROUNDING = 1e-6
-"""Relative spread below which a float32 column holds nothing but rounding."""
+"""Relative spread below which the variation of a float32 column is only rounding."""
 
 RARE_SHARE = 0.01
-"""A column that leaves its median in fewer frames than this is near-constant."""
+"""Share of frames; a column that differs from its median in fewer of them is near-constant."""
 
 RANGE = (0.05, 0.95)
 NORMAL_RANGE = 3.29
-"""Width of this range of a normal distribution, in standard deviations."""
+"""Width of this range for a normal distribution, in standard deviations."""
 
 COLUMNS_AT_ONCE = 32
-"""Columns whose frames are copied at once to be ordered and summed."""
+"""Number of columns whose frames are copied at once for sorting and summing."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
     """Centre, scale and clip the columns that vary.
 
-    A column that hardly moves in training has a scale near zero and explodes on
-    a test clip in which it does move, so it is left out; what remains is clipped,
-    so that no single value can dominate a prediction.
+    A column that hardly varies in the training set has a scale near zero, so its values explode
+    on a test clip in which it does vary. Such columns are left out. The others are clipped, so
+    that no single value can dominate a prediction.
 
     Parameters
     ----------
     kept : numpy.ndarray of bool, shape (features,)
+        Whether each column is kept.
     centre, scale : numpy.ndarray, shape (kept features,), float32
+        Centre and scale of each kept column.
     limit : float
         Largest magnitude after scaling.
     """
@@ -53,27 +55,29 @@ class Normalisation:
 def fit_normalisation(
     frames: np.ndarray, rows: np.ndarray | None = None, *, scaling: str, limit: float
 ) -> Normalisation:
-    """Learn which columns vary, and their centre and scale.
+    """Determine which columns vary, and their centre and scale.
 
     Parameters
     ----------
     frames : numpy.ndarray, shape (frames, features), float32
+        Features of all frames.
     rows : numpy.ndarray of int, optional
-        Those of training clips, which alone are learnt from; all if not given.
+        Rows of the training set, the only ones that are used; all rows if not given.
     scaling : {"robust", "z_score"}
-        ``robust``: median, and the range from the 5th to the 95th percentile in
-        units in which a normal distribution has the standard deviation 1. Of the
-        heavy-tailed columns of openSMILE, a few outliers would else decide the
-        scale. ``z_score``: mean and standard deviation.
+        ``robust``: median, and the range from the 5th to the 95th percentile, in units in which
+        a normal distribution has the standard deviation 1. Otherwise a few outliers would
+        determine the scale of openSMILE's heavy-tailed columns. ``z_score``: mean and standard
+        deviation.
     limit : float
         Largest magnitude after scaling.
 
     Returns
     -------
     Normalisation
+        Normalisation for any frames with the same features.
     """
     n_blocks = math.ceil(frames.shape[1] / COLUMNS_AT_ONCE)
-    # Blocks of like width: numpy adds up a column that stands alone in another order.
+    # Use blocks of similar width, since numpy sums a single column in another order.
     learnt = [
         _learn_columns(block if rows is None else block[rows], scaling)
         for block in np.array_split(frames, n_blocks, axis=1)  # views
@@ -88,7 +92,7 @@ def fit_normalisation(
 
 
 def _learn_columns(frames: np.ndarray, scaling: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which columns vary, their centres and their scales."""
+    """Return which columns vary, and the centre and scale of these."""
     low, median, high = _find_quantiles(frames, (RANGE[0], 0.5, RANGE[1]))
     mean = frames.mean(axis=0, dtype=np.float64)
     std = frames.std(axis=0, dtype=np.float64)
@@ -97,12 +101,12 @@ def _learn_columns(frames: np.ndarray, scaling: str) -> tuple[np.ndarray, np.nda
     if scaling == "z_score":
         return kept, mean, std
     spread = (high - low).astype(np.float64) / NORMAL_RANGE
-    # Where nine of ten values are equal, only the standard deviation tells a scale.
+    # If nine of ten values are equal, only the standard deviation provides a scale.
     return kept, median, np.where(spread > rounding, spread, std)
 
 
 def _find_quantiles(frames: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
-    """Return the nearest-rank quantiles of each column, ``(features,)`` each."""
+    """Return the nearest-rank quantiles of each column, each of shape ``(features,)``."""
     ranks = [round(share * (len(frames) - 1)) for share in shares]
     ordered = np.partition(frames, ranks, axis=0)
     return [ordered[rank] for rank in ranks]

@@ -1,7 +1,7 @@
-"""What ``python -m emotrace.training`` is told on the command line.
+"""Read the command line of ``python -m emotrace.training``.
 
-Types, ranges, defaults and descriptions are those of ``config.schema.json``, which is
-generated from `emotrace.config.schema`, so that they are written once and need no pydantic.
+Types, ranges, defaults and descriptions come from ``config.schema.json``, which is generated from
+`emotrace.config.schema`. They are therefore written only once, and pydantic is not needed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from emotrace.runtime.errors import EmotraceError
 PROGRAM = "python -m emotrace.training"
 
 KEYS = ("seeds", "store", "gpu_slots", "new_torch_retrains")
-"""Keys of the config that are options besides those of the blocks protocol and training."""
+"""Keys of the config that are options in addition to the blocks protocol and training."""
 
 BOUNDS = {
     "minimum": (operator.ge, "at least"),
@@ -29,16 +29,16 @@ BOUNDS = {
     "maximum": (operator.le, "at most"),
     "exclusiveMaximum": (operator.lt, "below"),
 }
-"""How the schema limits a number: what must hold, and how that is said."""
+"""Limits of numbers in the schema: how to check them, and how to describe them."""
 
 
 def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read a command line.
+    """Read the command line.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of this process where not given.
+        Command-line arguments; by default, those of this process.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Raises
     ------
     SystemExit
-        After a mistake, which is told with a hint.
+        If an option is wrong; the message includes a hint.
     EmotraceError
         If the schema is missing.
     """
@@ -85,7 +85,7 @@ def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Tell a mistake without the usage, which fills a screen."""
+        """Report an error without the usage text, which would fill a screen."""
         self.exit(2, f"{self.prog}: {message}\nhint: --help explains every option\n")
 
 
@@ -128,7 +128,7 @@ def _add_option(
     field: Mapping[str, Any],
     dest: str | None = None,
 ) -> None:
-    """Add what the schema says of a key; `dest` is its name where the option has another one."""
+    """Add an option for a key of the schema; `dest` is its attribute if the name differs."""
     rest: dict[str, Any]
     if field["type"] == "boolean":
         rest = {"action": argparse.BooleanOptionalAction}
@@ -148,7 +148,7 @@ def _add_option(
 
 
 def _make_reader(field: Mapping[str, Any]) -> Callable[[str], Any]:
-    """Return a function that reads a value of which the schema says `field`."""
+    """Return a function that parses a value according to `field` of the schema."""
     kind = {"integer": int, "number": float, "string": str}[field["type"]]
 
     def read(text: str) -> Any:

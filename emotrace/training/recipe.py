@@ -1,4 +1,4 @@
-"""The recipe of a model's fits; imports nothing heavy."""
+"""Recipe of a model's fits; imports no large libraries."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from emotrace.reruns.recipe import Recipe, find_versions
 
 
 def write_recipe(model: str, settings: Mapping[str, Any], *, new_torch_retrains: bool) -> Recipe:
-    """Write the recipe of a model's fits, whatever clips, target and seed they are made with.
+    """Return the recipe of a model's fits, which is the same for all clips, targets and seeds.
 
     Parameters
     ----------
     model : str
-        Such as ``"AT_64"``.
+        Name of the model, such as ``"AT_64"``.
     settings : mapping
-        The fields of `emotrace.config.schema.TrainingSettings`.
+        Fields of `emotrace.training.settings.TrainingSettings`.
     new_torch_retrains : bool
-        Whether the version of torch counts.
+        Whether the version of torch is part of the recipe.
     """
     return Recipe(
         kind="fits",
@@ -32,6 +32,6 @@ def write_recipe(model: str, settings: Mapping[str, Any], *, new_torch_retrains:
 
 
 def list_code(model: str) -> tuple[str, str]:
-    """Name the files that, with all they import, make a model's fits."""
+    """Return the files that, with all their imports, make a model's fits."""
     family, _ = parse_model_name(model)
     return "emotrace/training/fold.py", f"emotrace/models/{family}.py"

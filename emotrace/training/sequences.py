@@ -1,4 +1,4 @@
-"""Features and annotations of all clips, laid side by side for training."""
+"""Combine the features and annotations of all clips for training."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ from emotrace.runtime.errors import EmotraceError
 KEYS = ("clip_id", "time_s")
 
 TIME_TOLERANCE_S = 1e-3
-"""Times of one frame may differ by this much: some are written as 30.000001, some rounded."""
+"""Largest difference between times of one frame; some are written as 30.000001, some rounded."""
 
 
 @dataclass
 class Sequences:
     """The frames that have both features and annotations, clip by clip.
 
-    Clips of different lengths are padded at their end; `valid` tells frames
-    from padding.
+    Clips of different lengths are padded at their end; `valid` marks the frames that are not
+    padding.
 
     Parameters
     ----------
     clip_ids : list of str
+        Ids of the clips.
     times : numpy.ndarray, shape (clips, frames)
-        Seconds on the annotation's time line, exactly as the annotations give them, so
-        that predictions find their truth again.
+        Seconds on the time line of the annotations, exactly as in the annotations, so that
+        predictions can be matched with them.
     valid : numpy.ndarray of bool, shape (clips, frames)
+        False where a frame is padding.
     features : numpy.ndarray, shape (clips, frames, features), float32
+        Features of each frame.
     labels : numpy.ndarray, shape (clips, frames, targets), float32
-        In [-1, 1], in the order of `emotrace.TARGETS`.
+        Annotations in [-1, 1], in the order of `emotrace.TARGETS`.
     """
 
     clip_ids: list[str]
@@ -47,13 +50,13 @@ class Sequences:
     labels: np.ndarray
 
     def find_clips(self, clip_ids: Sequence[str]) -> np.ndarray:
-        """Return the rows of the given clips, in the order given."""
+        """Return the rows of the given clips, in the given order."""
         rows = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
         return np.array([rows[clip_id] for clip_id in clip_ids], dtype=np.intp)
 
 
 def read_clips(clips_path: str | Path, features_path: str | Path) -> pd.DataFrame:
-    """Read the corpus's clips, but for those of which a feature table could not be computed."""
+    """Read the clips of the corpus, without those that a feature table could not include."""
     clips = read_table(clips_path)
     metadata = read_schema(features_path).metadata or {}
     return clips[~clips["clip_id"].isin(json.loads(metadata.get(b"excluded", b"[]")))]
@@ -67,15 +70,16 @@ def load_sequences(
     Parameters
     ----------
     features_path : str or Path
-        A feature table: ``clip_id``, ``time_s``, one column per feature.
+        Path of a feature table: ``clip_id``, ``time_s``, one column per feature.
     annotations_path : str or Path
-        The corpus's annotations.
+        Path of the annotations of the corpus.
     clip_ids : sequence of str
-        The clips wanted; their order is kept.
+        Ids of the clips to read; their order is kept.
 
     Returns
     -------
     Sequences
+        Features and labels of the clips.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def _read_keys(table: pq.ParquetFile) -> pd.DataFrame:
 
 
 def _match_frames(annotations: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """Give each annotation the row of its frame in the feature table, or leave it out."""
+    """Add the row in the feature table to each annotation; drop annotations without a frame."""
     frames = pd.merge_asof(
         annotations.sort_values("time_s"),
         keys.assign(row=np.arange(len(keys))).sort_values("time_s"),
@@ -147,7 +151,7 @@ def _pad_clips(frames: pd.DataFrame, table: pq.ParquetFile, clip_ids: Sequence[s
 
 
 def _fill_features(features: np.ndarray, frames: pd.DataFrame, table: pq.ParquetFile) -> None:
-    """Read each frame into its place, one row group after the other, never the whole table."""
+    """Copy features to their positions, one row group at a time, never the whole table."""
     sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
     ends = np.cumsum(sizes)
     starts = ends - sizes
@@ -157,7 +161,7 @@ def _fill_features(features: np.ndarray, frames: pd.DataFrame, table: pq.Parquet
 
 
 def _read_rows(table: pq.ParquetFile, group: int, rows: np.ndarray) -> np.ndarray:
-    """Read rows of one row group, ``(rows, features)``."""
+    """Read rows of one row group; shape ``(rows, features)``."""
     names = [name for name in table.schema_arrow.names if name not in KEYS]
     columns = table.read_row_group(group, columns=names).columns
     values = np.empty((len(columns), len(rows)), dtype=np.float32)  # (features, rows)

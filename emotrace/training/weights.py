@@ -1,7 +1,7 @@
-"""Weights in the safetensors format, which needs no library of its own to be written.
+"""Write weights in the safetensors format, without the library of that name.
 
-A file is eight bytes, the header's length; the header, JSON that gives each array's
-type, shape and place; and the arrays' bytes, one after the other.
+A file consists of eight bytes with the length of the header; the header, which is JSON with the
+type, shape and position of each array; and the bytes of the arrays, one after the other.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from typing import Any
 import numpy as np
 
 TYPES = {"<f4": "F32", "|b1": "BOOL"}
-"""numpy's names of the types that weights have, and the format's."""
+"""Types of weights: numpy's names, and those of the format."""
 
 
 def pack_arrays(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """Pack arrays as a safetensors file; equal arrays give equal bytes, in whatever order.
+    """Pack arrays as a safetensors file; equal arrays give equal bytes, whatever their order.
 
     Parameters
     ----------
     arrays : mapping of str to numpy.ndarray
-        float32 or bool, of any shape.
+        Arrays of float32 or bool, of any shape.
     metadata : mapping of str to str
-        What a reader is told about them.
+        Information about the arrays for readers.
 
     Returns
     -------
     bytes
+        Content of the file.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     buffers = []
     end = 0
-    # The widest first, so that each array begins at a multiple of its values' width.
+    # Widest values first, so that each array begins at a multiple of the size of its values.
     for name, array in sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0])):
         start, end = end, end + array.nbytes
         header[name] = {

@@ -1,11 +1,11 @@
-"""Feature sets: one file each, and the file's name is the set's name.
+"""Feature sets; each is one file, named like the set.
 
 A feature set is a module with three things:
 
 ``LIBRARIES``
-    Names of the distributions whose version decides its values.
+    Names of the distributions whose versions determine its values.
 ``column_names()``
-    The common names of its features.
+    Names of its features, as commonly used.
 ``extract_frames(sound)``
     Values of one clip, ``(frames, features)`` float32, for a
     `emotrace.features.sound.Sound`.

@@ -25,10 +25,11 @@ def extract_frames(sound: Sound) -> np.ndarray:
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------
     numpy.ndarray, shape (frames, 24), float32
-        In [0, 1]; ``librosa.feature.chroma_stft`` and ``chroma_cqt``.
+        Values in [0, 1]; ``librosa.feature.chroma_stft``, then ``chroma_cqt``.
     """
     return sound.average_frames(np.concatenate([sound.chroma_stft, sound.chroma_cqt]))

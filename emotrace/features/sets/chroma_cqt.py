@@ -25,6 +25,7 @@ def extract_frames(sound: Sound) -> np.ndarray:
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 LIBRARIES = ("opensmile",)
 
 LAST_WINDOW_S = 0.1
-"""Seconds of silence beyond the last window, without which openSMILE leaves it out."""
+"""Seconds of silence after the last window; without them, openSMILE omits that window."""
 
 LARGEST = 32767 / 32768
-"""Largest sample of 16 bits."""
+"""Largest 16-bit sample."""
 
 
 def column_names() -> list[str]:
@@ -32,11 +32,12 @@ def column_names() -> list[str]:
 def extract_frames(sound: Sound) -> np.ndarray:
     """Compute the functionals of all frames in one pass over the clip.
 
-    Samples beyond full scale are clipped, as a file of 16 bits would hold them.
+    Samples beyond full scale are clipped, as in a 16-bit file.
 
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def extract_frames(sound: Sound) -> np.ndarray:
     padding = max(0, round(needed_s * sound.sample_rate) - len(sound.samples))
     padded = np.pad(sound.samples, (0, padding))
     smile = _functionals(window_s=grid.window_s, hop_s=grid.hop_s)
-    # openSMILE takes integers of 16 bits: what lies beyond full scale would wrap around.
+    # openSMILE converts to 16-bit integers, so values beyond full scale would wrap around.
     bounded = np.clip(padded, -1, LARGEST)
     table = smile.process_signal(bounded, sound.sample_rate)
     return table.to_numpy(np.float32)[: sound.n_frames]
@@ -64,7 +65,7 @@ def _functionals(*, window_s: float, hop_s: float) -> opensmile.Smile:
             f"frameStep = {hop_s}\n"
             "frameCenterSpecial = left\n"
         )
-    # openSMILE reads the file again for every signal.
+    # openSMILE reads the configuration file again for every signal.
     atexit.register(Path(config.name).unlink, missing_ok=True)
     return opensmile.Smile(
         opensmile.FeatureSet.ComParE_2016,

@@ -33,10 +33,11 @@ def extract_frames(sound: Sound) -> np.ndarray:
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------
     numpy.ndarray, shape (frames, 252), float32
-        Not negative; ``librosa.cqt``.
+        Values from ``librosa.cqt``, not negative.
     """
     return sound.average_frames(sound.constant_q)

@@ -1,4 +1,4 @@
-"""``musicnn``: what a network hears in music that was trained to tag a million songs."""
+"""``musicnn``: activations of a network that was trained to tag a million songs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIBRARIES = ("librosa", "musicnn")
 
 
 def column_names() -> list[str]:
-    """Return ``timbral_0`` to ``cnn3_63``, 753 names, as musicnn calls its layers."""
+    """Return 753 names, ``timbral_0`` to ``cnn3_63``, after musicnn's layers."""
     from emotrace.features.musicnn_weights import MIDDLE, TEMPORAL, TIMBRAL
 
     sizes = {
@@ -32,12 +32,13 @@ def extract_frames(sound: Sound) -> np.ndarray:
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------
     numpy.ndarray, shape (frames, 753), float32
-        What the network pools over time before it tags. Each moment hears a second
-        to either side of it.
+        Values that the network pools over time before it tags. Each moment depends on one
+        second of sound on either side.
     """
     from librosa import resample
 

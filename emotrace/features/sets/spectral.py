@@ -1,4 +1,4 @@
-"""``spectral``: chroma, cepstrum, mel spectrum and the shape of the spectrum."""
+"""``spectral``: chroma, cepstrum, mel spectrum and spectral shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTRAST_BANDS = 7
 
 
 def column_names() -> list[str]:
-    """Return ``chroma_stft_C`` to ``zero_crossing_rate``, 197 names."""
+    """Return 197 names, ``chroma_stft_C`` to ``zero_crossing_rate``."""
     from emotrace.features.sound import PITCH_CLASSES
 
     chroma = [f"chroma_{kind}_{name}" for kind in ("stft", "cqt", "cens") for name in PITCH_CLASSES]
@@ -41,12 +41,13 @@ def extract_frames(sound: Sound) -> np.ndarray:
     Parameters
     ----------
     sound : Sound
+        Samples and frames of the clip.
 
     Returns
     -------
     numpy.ndarray, shape (frames, 197), float32
-        Centroid, bandwidth and roll-off in Hz, contrast and MFCC in dB, the
-        mel spectrum in power.
+        Centroid, bandwidth and roll-off in Hz, contrast and MFCC in dB, the mel spectrum as
+        power.
     """
     from librosa import feature, power_to_db
 
