@@ -166,7 +166,7 @@ def test_shuffled_labels_are_predicted_only_if_test_clips_leak_into_training() -
     told_apart = np.random.default_rng(0).normal(0, 1, (N_CLIPS, 400)).astype(np.float32)
     check_shuffled_labels(make_problem(pooled=told_apart), "fold 0")
     everything = np.arange(N_CLIPS)
-    with pytest.raises(EmotraceError, match=r"fold 3: labels that were dealt .*\nhint: "):
+    with pytest.raises(EmotraceError, match=r"fold 3: shuffled labels were predicted .*\nhint: "):
         check_shuffled_labels(make_problem(pooled=told_apart, train=everything), "fold 3")
 
 

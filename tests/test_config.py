@@ -60,24 +60,24 @@ def test_experiments_are_valid(path: Path) -> None:
     ("raw", "expected"),
     [
         ({"seed": [1]}, "seed: no such key (value [1]); did you mean seeds?"),
-        ({"corpus": {"name": "emomusik"}}, "corpus.name: 'emomusik' is no corpus; did you mean"),
+        ({"corpus": {"name": "emomusik"}}, "corpus.name: 'emomusik' is not a corpus; did you mean"),
         (
             {"corpus": {"name": "demo", "n_clip": 3}},
             "corpus.n_clip: no such key (value 3); did you mean n_clips?",
         ),
         (
             {"runs": [{"feature_sets": ["compare"], "models": ["LTSM_64"]}]},
-            "runs.0.models.0: 'LTSM_64' is no model; did you mean LSTM_64?",
+            "runs.0.models.0: 'LTSM_64' is not a model; did you mean LSTM_64?",
         ),
         (
             {"runs": [{"feature_sets": ["chroma_cqtt"], "models": ["AT_64"]}]},
-            "runs.0.feature_sets.0: 'chroma_cqtt' is no feature set; did you mean chroma_cqt?",
+            "runs.0.feature_sets.0: 'chroma_cqtt' is not a feature set; did you mean chroma_cqt?",
         ),
         (
             {"evaluation": {"baseline": "LSTM_46"}},
-            "evaluation.baseline: 'LSTM_46' is no model that runs trains on compare; did you mean",
+            "evaluation.baseline: 'LSTM_46' is not a model in runs on compare; did you mean",
         ),
-        ({"overrides": {"AT_46": {}}}, "overrides.AT_46: 'AT_46' is no model or family in runs"),
+        ({"overrides": {"AT_46": {}}}, "overrides.AT_46: 'AT_46' is not a model or family in runs"),
         (
             {"overrides": {"AT": {"droput": 0.1}}},
             "overrides.AT.droput: no such key (value 0.1); did you mean dropout?",
@@ -94,7 +94,7 @@ def test_experiments_are_valid(path: Path) -> None:
         ),
         (
             {"features": {"overrides": {"compar": {"window_s": 1}}}},
-            "features.overrides.compar: 'compar' is no feature set in runs; did you mean compare?",
+            "features.overrides.compar: 'compar' is not a feature set in runs; did you mean",
         ),
         (
             {"features": {"overrides": {"compare": {"window": 1}}}},
@@ -107,8 +107,8 @@ def test_experiments_are_valid(path: Path) -> None:
                 "Transformer_999": "sizes of Transformer are at most 8; did you mean Transformer_8",
                 "Transformer_2_3": "Transformer takes one size; did you mean Transformer_2?",
                 "AT" + 9 * "_1": "AT takes at most 8 sizes; did you mean AT_1_1_1_1_1_1_1_1?",
-                "LSTM_²": "'LSTM_²' is no model: a name is a family followed by sizes",
-                "LSTM_1٣": "'LSTM_1٣' is no model: a name is a family followed by sizes",
+                "LSTM_²": "'LSTM_²' is not a model: a name is a family followed by sizes",
+                "LSTM_1٣": "'LSTM_1٣' is not a model: a name is a family followed by sizes",
                 "LSTM_064": "without leading zeros; did you mean LSTM_64?",
                 "LSTM_" + 5000 * "9": "sizes of LSTM are at most 4096; ",
             }.items()

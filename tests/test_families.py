@@ -83,9 +83,9 @@ def test_a_new_attentive_model_can_be_built(workflow: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_names_of_a_new_model_are_checked() -> None:
-    sizes = "'Toy_33' is no model: sizes of Toy are at most 32; did you mean Toy_32?"
+    sizes = "'Toy_33' is not a model: sizes of Toy are at most 32; did you mean Toy_32?"
     assert explain_model("Toy_33") == sizes
-    assert explain_model("Tojy_9") == "'Tojy_9' is no model; did you mean Toy_9?"
+    assert explain_model("Tojy_9") == "'Tojy_9' is not a model; did you mean Toy_9?"
 
 
 @pytest.mark.usefixtures("here")

@@ -95,7 +95,7 @@ def test_a_damaged_file_is_refused_by_name(
     content = weights.read_bytes()
     assert old in content
     (tmp_path / "damaged.safetensors").write_bytes(content.replace(old, new))
-    with pytest.raises(EmotraceError, match=r"/damaged\.s.*: is damaged, or is no .*\nhint: "):
+    with pytest.raises(EmotraceError, match=r"/damaged\.s.*: is damaged, or is not a .*\nhint: "):
         load_model(tmp_path / "damaged.safetensors")
 
 

@@ -150,7 +150,7 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
     metadata = {"emotrace": "{" if about is None else json.dumps(about)}
     write_table(table.replace_schema_metadata(metadata), "other.parquet")
     before = sorted(Path("/").glob("x*")) + sorted(Path().rglob("*"))
-    with pytest.raises(SystemExit, match="other.parquet: is no feature table\nhint: "):
+    with pytest.raises(SystemExit, match="other.parquet: is not a feature table\nhint: "):
         main(["AT_2", "other.parquet", *PLAIN[2:], "--max-epochs", "1", "--store", "a/b/store"])
     assert sorted(Path("/").glob("x*")) + sorted(Path().rglob("*")) == before
 
@@ -159,13 +159,16 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["LTSM_4", *PLAIN[1:]], "argument model: 'LTSM_4' is no model; did you mean LSTM_4?"),
-        (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is no model: a name is a family follow"),
+        (["LTSM_4", *PLAIN[1:]], "argument model: 'LTSM_4' is not a model; did you mean LSTM_4?"),
+        (["AT_²", *PLAIN[1:]], "argument model: 'AT_²' is not a model: a name is a family follow"),
         (["AT_9999", *PLAIN[1:]], "sizes of AT are at most 4096; did you mean AT_4096?"),
-        (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: there is no such file"),
+        (["AT_2", "nowhere", *PLAIN[2:]], "nowhere: this file does not exist"),
         (["AT_2", "cut.parquet", *PLAIN[2:]], "cut.parquet: is damaged, or was changed"),
-        (["AT_2", "annotations.parquet", *PLAIN[2:]], "annotations.parquet: is no feature table"),
-        ([*PLAIN, "--corpus", "run"], "run/clips.parquet: there is no such file"),
+        (
+            ["AT_2", "annotations.parquet", *PLAIN[2:]],
+            "annotations.parquet: is not a feature table",
+        ),
+        ([*PLAIN, "--corpus", "run"], "run/clips.parquet: this file does not exist"),
         ([*PLAIN, "--corpus", "other"], "other/annotations.parquet: has no column arousal, time_s"),
         ([*PLAIN, "--folder", "."], "--folder .: does not lie below the working folder /"),
         ([*PLAIN, "--folder", ".."], "--folder ..: does not lie below the working folder /"),
@@ -178,7 +181,7 @@ def test_a_table_whose_feature_set_leads_out_of_the_store_is_refused(about: obje
         ([*PLAIN, "--learning-rate", "inf"], "argument --learning-rate: inf is not at most 1000"),
         ([*PLAIN, "--batch-size", "9" * 5000], "argument --batch-size: '9999"),
         ([*PLAIN, "--store", "~nosuchuser/x"], "store: the home folder of nosuchuser is not known"),
-        ([*PLAIN, "--max-epochs", "2.5"], "argument --max-epochs: '2.5' is no integer"),
+        ([*PLAIN, "--max-epochs", "2.5"], "argument --max-epochs: '2.5' is not a valid integer"),
         ([*PLAIN, "--seeds", "1", "-1"], "argument --seeds: -1 is not at least 0"),
         ([*PLAIN, "--threads", "0"], "argument --threads: 0 is not at least 1"),
         ([*PLAIN, "--scaling", "robst"], "argument --scaling: invalid choice: 'robst'"),

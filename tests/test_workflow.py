@@ -227,7 +227,10 @@ def test_workflow_is_lint_clean() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"figures": {"clips": ["demo_1", "demo_07"]}}, "'demo_1' is no clip of the corpus demo"),
+        (
+            {"figures": {"clips": ["demo_1", "demo_07"]}},
+            "'demo_1' is not a clip of the corpus demo",
+        ),
         ({"corpus": {"name": "emomusic", "path": "nowhere"}}, "corpus.path: there is no /"),
         ({"corpus": {"name": "emomusic", "path": "/dev/null"}}, "/dev/null is not a folder"),
         (

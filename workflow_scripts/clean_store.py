@@ -12,7 +12,7 @@ def main() -> None:
     for user, claims in inventory.missing.items():
         print(f"{user} is not found, and what it uses is kept; if it is gone, rm -r {claims}")
     for product in inventory.dropped:
-        print(f"{product} is no part of this experiment; what it is made of is not kept for it")
+        print(f"{product} is not part of this experiment, so its entries are not kept for it")
     used, unused = inventory.used, inventory.unused
     print(
         f"{store.root}: {len(used.entries)} files are in use "

@@ -66,7 +66,7 @@ def derive_block(name: str, settings: type[Any]) -> type[Settings]:
 
 def refuse_name(below: Below, name: str, valid: Iterable[str], kind: str) -> NoReturn:
     """Raise an error about a name that does not exist, and suggest the nearest valid one."""
-    raise make_error(below, f"{shorten(name)} is no {kind}; {suggest(name, valid)}")
+    raise make_error(below, f"{shorten(name)} is not a {kind}; {suggest(name, valid)}")
 
 
 def make_error(below: Below, message: str) -> PydanticCustomError:

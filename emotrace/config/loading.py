@@ -142,7 +142,7 @@ def _describe(detail: Mapping[str, Any]) -> str:
         return f"  {key}: no such key (value {found}); {suggest(str(path[-1]), valid)}"
     if detail["type"] == "union_tag_invalid":
         tag = context["tag"]
-        return f"  {key}.name: {shorten(tag)} is no corpus; {suggest(tag, CORPORA)}"
+        return f"  {key}.name: {shorten(tag)} is not a corpus; {suggest(tag, CORPORA)}"
     if detail["type"] in ("unknown", "repeated"):
         return f"  {key}: {detail['msg']}"
     if detail["type"] == "string_type" and isinstance(detail["input"], int | float | date):

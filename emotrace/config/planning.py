@@ -75,7 +75,7 @@ def check_drawn_clips(settings: Config) -> None:
         return
     known = [clip_id for clip_id, _, _ in labels]
     lines = [
-        f"  figures.clips: {clip_id!r} is no clip of the corpus {settings.corpus.name}; "
+        f"  figures.clips: {clip_id!r} is not a clip of the corpus {settings.corpus.name}; "
         f"{_suggest_clip(clip_id, known)}"
         for clip_id in settings.figures.clips
         if clip_id not in set(known)

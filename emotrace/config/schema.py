@@ -186,11 +186,11 @@ class Config(Settings):
         [1, 2],
         min_length=1,
         max_length=MOST_ITEMS,
-        description="Each seed trains every model anew; tables score the mean prediction.",
+        description="Each seed trains every model again; tables score the mean prediction.",
     )
     training: TrainingSettings = Field(TrainingSettings(), description="How weights are found.")
     new_torch_retrains: bool = Field(
-        False, description="Whether another version of torch trains all models anew."
+        False, description="Whether another version of torch trains all models again."
     )
     dask_cluster: Annotated[str, AfterValidator(_check_cluster)] = Field(
         "local",
@@ -229,7 +229,7 @@ class Config(Settings):
             )
         models = [model for name, model in runs if name == feature_set]
         if baseline not in models:
-            kind = f"model that runs trains on {feature_set}"
+            kind = f"model in runs on {feature_set}"
             refuse_name(("evaluation", "baseline"), baseline, models, kind)
         for name in self.features.overrides:
             if name not in feature_sets:

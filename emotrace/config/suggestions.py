@@ -33,7 +33,7 @@ def explain_model(name: str) -> str:
             parse_model_name(name)
         except ValueError as error:
             reason = f": {error}"
-    return f"{shorten(name)} is no model{reason}; {suggest(name, _list_models_like(numbers))}"
+    return f"{shorten(name)} is not a model{reason}; {suggest(name, _list_models_like(numbers))}"
 
 
 def shorten(value: Any) -> str:

@@ -163,7 +163,7 @@ def find_source(path: str, key: str, *, is_folder: bool = False) -> Path:
     Raises
     ------
     EmotraceError
-        If there is no such file or folder, or you lack permission to read it.
+        If this file does not exist or folder, or you lack permission to read it.
     """
     source = Path(path).expanduser()
     try:

@@ -173,7 +173,7 @@ def check_shuffled_labels(problem: Problem, name: str) -> None:
     found = pearsonr(predicted, truth, alternative="greater")
     if found.pvalue < LUCK:
         raise EmotraceError(
-            f"{name}: labels that were dealt to other clips were learnt all the same (correlation "
+            f"{name}: shuffled labels were predicted better than by chance (correlation "
             f"{found.statistic:.2f} on the tested clips)",
             hint="what is tested was learnt from: look for mistakes in "
             "emotrace.splits.folds and in the features",

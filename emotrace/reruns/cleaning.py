@@ -191,7 +191,7 @@ def _refuse_unclaimed(store: Store, products: Collection[str]) -> None:
         raise EmotraceError(
             f"{store.root}: it is not known which entries {', '.join(unknown)} in {store.user} "
             "are made of",
-            hint="if the folder was moved or copied, put them together anew, from what the store "
+            hint="if the folder was moved or copied, put them together again, from what the store "
             "has: add --forcerun inspect_audio extract_features train_model to the usual command",
         )
 

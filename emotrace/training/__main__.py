@@ -110,7 +110,7 @@ def _find_feature_set(table: Path) -> str:
     # A name that is a valid identifier cannot lead to another folder.
     if not (isinstance(feature_set, str) and feature_set.isidentifier()):
         raise EmotraceError(
-            f"{table}: is no feature table",
+            f"{table}: is not a feature table",
             hint="take one of those that the workflow writes to results/features",
         )
     return feature_set
@@ -130,13 +130,13 @@ def _read_schema(path: Path) -> pa.Schema:
         return read_schema(path)
     except FileNotFoundError:
         raise EmotraceError(
-            f"{path}: there is no such file",
+            f"{path}: this file does not exist",
             hint="copy results/corpus and a table of results/features from where the workflow ran",
         ) from None
     except (OSError, pa.ArrowInvalid) as error:
         raise EmotraceError(
             f"{path}: cannot be read as a table ({error})",
-            hint="copy it anew from where the workflow ran",
+            hint="copy it again from where the workflow ran",
         ) from None
 
 

@@ -50,7 +50,7 @@ class Checkpoint:
             raise
         except Exception as error:
             reason = str(error).partition("\n")[0]
-            logger.warning("%s cannot be read, so the fit begins anew: %s", self.path, reason)
+            logger.warning("%s cannot be read, so the fit starts again: %s", self.path, reason)
             return None
         return state if maker == _name_maker(device) else None
 

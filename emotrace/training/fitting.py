@@ -130,7 +130,7 @@ def fit_model(
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
-            logger.warning("%s does not fit, so the fit begins anew: %s", checkpoint.path, error)
+            logger.warning("%s does not fit, so the fit starts again: %s", checkpoint.path, error)
             training = _Training(name, fit, settings, seed, n_pieces)
     while not training.is_over:
         training.run_epoch(fit, validation)

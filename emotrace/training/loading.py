@@ -110,7 +110,7 @@ def load_model(path: str | Path) -> TrainedModel:
     except (ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise EmotraceError(
-            f"{path}: is damaged, or is no model that this version of emotrace trained ({reason})",
+            f"{path}: is damaged, or is not a model of this version of emotrace ({reason})",
             hint="name a file in the folder weights of a run; if it is one, remove that folder and "
             "run the workflow again",
         ) from error

@@ -156,7 +156,7 @@ def _make_reader(field: Mapping[str, Any]) -> Callable[[str], Any]:
             value = kind(text)
         except ValueError:
             found = shorten(text)
-            raise argparse.ArgumentTypeError(f"{found} is no {field['type']}") from None
+            raise argparse.ArgumentTypeError(f"{found} is not a valid {field['type']}") from None
         for key, (holds, words) in BOUNDS.items():
             if key in field and not holds(value, field[key]):
                 raise argparse.ArgumentTypeError(f"{text} is not {words} {field[key]}")
