@@ -158,7 +158,7 @@ def reword_errors_hints_and_docstrings(bench: Bench) -> None:
     edit(bench, "emotrace/audio/decoding.py", "it is not the file that it was", "it was replaced")
     edit(bench, "emotrace/audio/decoding.py", 'hint="convert it', 'hint="please convert it')
     edit(bench, "emotrace/models/families.py", "takes {most}", "cannot have more than {most}")
-    edit(bench, "emotrace/training/fold.py", "One fit: a model", "One fit, a model")
+    edit(bench, "emotrace/training/fold.py", "Fit one model on one fold", "Fit a model")
 
 
 def move_a_module(bench: Bench) -> None:
