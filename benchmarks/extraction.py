@@ -126,7 +126,6 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
 def work_alone(music: Path) -> Alone:
     """Inspect and compute each sound once, in this process."""
     from emotrace.audio.frames import FrameGrid
-    from emotrace.corpora.inspection import inspect_audio
     from emotrace.features.clip import Request, extract_clip
     from emotrace.features.compilation import compile_functions
 
@@ -139,7 +138,7 @@ def work_alone(music: Path) -> Alone:
         requests.append(Request(FEATURE_SET, path, path, sha256, 0.0, grid))
     # Computed first, because importing what decodes audio takes longer than inspecting.
     computed = measure_rate(extract_clip, requests)
-    return Alone(measure_rate(inspect_audio, paths), computed)
+    return Alone(measure_rate(inspect_file, paths), computed)
 
 
 def measure_rate(function: Callable[[Any], Any], items: Sequence[Any]) -> float:

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from emotrace.audio.decoding import SAMPLE_RATE, decode_audio, read_audio
-from emotrace.corpora.inspection import inspect_audio
+from emotrace.corpora.inspection import inspect_file
 from emotrace.runtime.errors import EmotraceError
 
 FREQUENCY = 440.0
@@ -76,7 +76,7 @@ def test_any_format_becomes_the_same_tone(
     rest = samples - amplitude * np.sin(2 * np.pi * FREQUENCY * times)
     assert rest.std() < 0.06 * amplitude
 
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert inspected.problem == ""
     assert inspected.duration_s == pytest.approx(DURATION_S - lacking / SAMPLE_RATE, abs=1e-9)
     assert (inspected.sample_rate, inspected.channels) == (sample_rate, channels)
@@ -91,7 +91,7 @@ def test_wav_from_a_pipe_is_read_to_its_end(tmp_path: Path, length: int) -> None
     content[4:8] = content[40:44] = length.to_bytes(4, "little")
     path.write_bytes(content)
     np.testing.assert_array_equal(read_audio(path), expected)
-    assert inspect_audio(str(path)).problem == ""
+    assert inspect_file(str(path)).problem == ""
 
 
 def make_glide(sample_rate: int = 16_000, seconds: float = 4.0) -> np.ndarray:
@@ -164,10 +164,10 @@ def test_music_from_phones_and_from_old_players_is_read(
     assert abs(lag) <= 2048  # some containers count the encoder's delay in
     path = tmp_path / "music"
     path.write_bytes(content)
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert (inspected.problem, inspected.note) == ("", "")
     path.write_bytes(content[: len(content) // 2])
-    broken = inspect_audio(str(path)).problem
+    broken = inspect_file(str(path)).problem
     # A bare AAC stream says nowhere how long it is.
     assert broken.startswith(("truncated: ", "cannot be read as audio")) or container == "adts"
 
@@ -242,7 +242,7 @@ def test_odd_files_are_read_to_their_end(tmp_path: Path, name: str) -> None:
     likeness, lag = correlate(decoded.samples[:, 0], make_glide(decoded.sample_rate))
     assert likeness > 0.95
     assert abs(lag) < 0.15 * decoded.sample_rate  # delays of encoder and decoder
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert (inspected.problem, inspected.note) == ("", "")
 
 
@@ -270,7 +270,7 @@ def test_ogg_that_does_not_mark_its_end_is_read_and_noted(tmp_path: Path, subtyp
     content = encode(make_glide(48_000), 48_000, format="OGG", subtype=subtype)
     path = tmp_path / "stream.ogg"
     path.write_bytes(clear_end_mark(content))
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert inspected.problem == ""
     assert inspected.note.startswith("its last page is not marked as the end")
     assert inspected.duration_s == pytest.approx(4, abs=0.01)
@@ -324,7 +324,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     for refused in (path, Path("/dev/zero")):
         with pytest.raises(EmotraceError, match="not a regular file"):
             read_audio(refused)
-        assert inspect_audio(str(refused)).problem.startswith("unreadable: it is a pipe, ")
+        assert inspect_file(str(refused)).problem.startswith("unreadable: it is a pipe, ")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfb\x90", b"RIFF", bytes(range(256)) * 20])

@@ -48,6 +48,7 @@ TREE = {
             import emotrace.late as belated
 
             pen.draw(kind, np.pi)  # nearly
+            logger.info("a new kind: %s", kind)
             if not kind:
                 raise ValueError(f"{kind}: is no kind" + " of pen")
             belated.end()
@@ -152,6 +153,7 @@ def list_behind(root: Path, digest: Digest, *files: str) -> set[str]:
         ("emotrace.kinds", "emotrace.elsewhere"),
         ("{kind}: is no kind", "expected a kind"),
         (" of pen", ""),
+        ('"a new kind: %s"', '"kind %s"'),
         ("import numpy as np\n", 'import numpy as np\n\nFACTS = {"colour": "blue"}\n'),
     ],
 )
@@ -209,6 +211,31 @@ def test_everything_imported_counts_and_nothing_else(tree: Path, digest: Digest)
 def test_named_files_count_besides(tree: Path, digest: Digest) -> None:
     behind = list_behind(tree, digest, SCRIPT, "emotrace/elsewhere.py")
     assert behind == {*IMPORTED, "emotrace/elsewhere.py"}
+
+
+IMPORTS = ("from emotrace.paper.cap import close", "from emotrace.late import end as close")
+
+
+def test_which_import_binds_a_name_counts(tree: Path, digest: Digest) -> None:
+    digests = set()
+    for first, last in (IMPORTS, IMPORTS[::-1]):
+        texts = (
+            f"{first}\n{last}\n",
+            f"if KEY:\n    {first}\nelse:\n    {last}\n",
+            f"def one():\n    {first}\n\n\ndef two():\n    {last}\n",
+        )
+        for text in texts:
+            (tree / SCRIPT).write_text(text, encoding="utf-8")
+            digests.add(digest(SCRIPT))
+    assert len(digests) == 6
+
+
+def test_a_setting_counts_by_its_default_alone(tree: Path, digest: Digest) -> None:
+    digests = []
+    for field in ('3, description="Three.", le=5', '3, description="3."', "4"):
+        (tree / SCRIPT).write_text(f"folds: int = setting({field})\n", encoding="utf-8")
+        digests.append(digest(SCRIPT))
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_a_module_that_moves_is_still_the_same(tree: Path, digest: Digest) -> None:

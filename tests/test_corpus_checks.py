@@ -21,7 +21,7 @@ from emotrace.corpora.checks import (
     find_problems,
 )
 from emotrace.corpora.exclusion import check_excess
-from emotrace.corpora.inspection import Inspection, inspect_audio
+from emotrace.corpora.inspection import Inspection, inspect_file
 from emotrace.runtime.errors import EmotraceError
 from tests import music
 
@@ -107,7 +107,7 @@ def test_broken_file_gives_a_reason(
 ) -> None:
     path = tmp_path / "clip.wav"
     make(path)
-    assert inspect_audio(str(path)).problem.startswith(reason)
+    assert inspect_file(str(path)).problem.startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_loud_and_cancelling_channels_are_noted(
 ) -> None:
     path = tmp_path / "clip.wav"
     write(path, samples, container="WAV", encoding="FLOAT")
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert (inspected.problem, inspected.note) == ("", note)
 
 
@@ -157,10 +157,10 @@ def test_truncated_file_is_noticed_and_a_whole_one_passes(
         soundfile.write(path, make_noise(), 48_000, format=container, subtype=encoding)
     else:
         write(path, make_noise(), container=container, encoding=encoding)
-    assert inspect_audio(str(path)).problem == ""
+    assert inspect_file(str(path)).problem == ""
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert inspect_audio(str(path)).problem.startswith(reason)
+    assert inspect_file(str(path)).problem.startswith(reason)
 
 
 def test_last_page_of_ogg_must_be_whole(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_last_page_of_ogg_must_be_whole(tmp_path: Path) -> None:
     write(path, make_noise(), container="OGG")
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    assert inspect_audio(str(path)).problem == "truncated: the last page is incomplete"
+    assert inspect_file(str(path)).problem == "truncated: the last page is incomplete"
     path.write_bytes(content[: content.rindex(b"OggS")])
-    assert "may have been cut off" in inspect_audio(str(path)).note
+    assert "may have been cut off" in inspect_file(str(path)).note
 
 
 @pytest.mark.parametrize("container", ["FLAC", "OGG", "MP3"])
@@ -181,7 +181,7 @@ def test_damage_in_the_middle_is_named(tmp_path: Path, container: str) -> None:
     middle, length = len(content) // 2, len(content) // 10
     content[middle : middle + length] = bytes(length)
     path.write_bytes(content)
-    assert inspect_audio(str(path)).problem.startswith(("damaged: ", "truncated: "))
+    assert inspect_file(str(path)).problem.startswith(("damaged: ", "truncated: "))
 
 
 @pytest.mark.parametrize("container", ["FLAC", "MP3"])
@@ -196,7 +196,7 @@ def test_little_damage_in_the_middle_is_noted(tmp_path: Path, container: str) ->
         middle = content.index(content[:2], middle)
         content[middle:middle] = b"no audio" * 100
     path.write_bytes(content)
-    inspected = inspect_audio(str(path))
+    inspected = inspect_file(str(path))
     assert (inspected.problem + inspected.note).endswith("cannot be decoded")
 
 
@@ -207,10 +207,10 @@ def test_real_mp3_passes_and_its_beginning_is_truncated(real_music: Path, tmp_pa
     assert full
     cut = tmp_path / "cut.mp3"
     for path in [*full[:4], excerpt]:
-        assert inspect_audio(str(path)).problem == ""
+        assert inspect_file(str(path)).problem == ""
         content = path.read_bytes()
         cut.write_bytes(content[: int(0.97 * len(content))])
-        assert inspect_audio(str(cut)).problem.startswith("truncated: ")
+        assert inspect_file(str(cut)).problem.startswith("truncated: ")
 
 
 def test_file_without_permission_gives_a_reason(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_file_without_permission_gives_a_reason(tmp_path: Path) -> None:
     if user == 0:
         os.seteuid(NOBODY)  # root may read everything
     try:
-        assert inspect_audio(str(path)).problem == "unreadable: Permission denied"
+        assert inspect_file(str(path)).problem == "unreadable: Permission denied"
     finally:
         os.seteuid(user)
 

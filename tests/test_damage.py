@@ -16,7 +16,7 @@ import torch
 from emotrace.audio.frames import FrameGrid
 from emotrace.corpora.exclusion import read_excluded, tabulate_excluded
 from emotrace.corpora.files import digest_findings, read_files, read_verified_files
-from emotrace.corpora.inspection import inspect_audio as inspect_file
+from emotrace.corpora.inspection import inspect_file
 from emotrace.corpora.inspections import inspect_audio
 from emotrace.corpora.recipe import write_recipe
 from emotrace.evaluation.examples import Examples, open_examples, read_attention

@@ -112,10 +112,13 @@ def test_any_other_feature_makes_all_fits(
     assert len(fits) == 2
 
 
-def test_fits_of_changed_code_are_not_kept(tmp_path: Path) -> None:
+def test_neither_fits_nor_checkpoints_of_changed_code_are_kept(
+    tmp_path: Path, fits: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotrace.training.checkpoint.INTERVAL_S", 0.0)
     with pytest.raises(EmotraceError, match=r"AT_4: its code was edited.*\nhint: "):
         train(tmp_path, make_corpus(), code="4567def", max_epochs=1)
-    assert list_entries(tmp_path / "store") == []
+    assert (fits, list_entries(tmp_path / "store")) == ([], [])
 
 
 def test_a_fit_that_may_not_be_read_is_left_alone(

@@ -15,7 +15,7 @@ import pytest
 from emotrace.corpora import inspection as inspection
 from emotrace.corpora import inspections
 from emotrace.corpora.files import FILES, digest_audio, read_files, select_usable
-from emotrace.corpora.inspection import inspect_audio
+from emotrace.corpora.inspection import inspect_file
 from emotrace.corpora.listing import LISTING, Changes, digest_listing, find_changes, list_files
 from emotrace.corpora.manifest import Corpus
 from emotrace.corpora.recipe import write_recipe
@@ -37,7 +37,7 @@ def write_clips(clips: dict[str, float]) -> None:
 def inspect() -> str:
     """Do as the workflow does, and return the digest of the audio."""
     planned, listed = digest_listing(CORPUS), pd.DataFrame(list_files(CORPUS))
-    inspected = pd.DataFrame([asdict(inspect_audio(path)) for path in listed["path"]])
+    inspected = pd.DataFrame([asdict(inspect_file(path)) for path in listed["path"]])
     FILES.parent.mkdir(parents=True, exist_ok=True)
     listed.join(inspected).to_csv(FILES, index=False)
     LISTING.write_text(f"{planned}\n", encoding="utf-8")
@@ -175,7 +175,7 @@ def inspect_into(store: str, path: str) -> inspection.Inspection:
 def test_the_same_bytes_are_decoded_once(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(music / "NA.wav")
     inspected = inspect_into("store", path)
-    assert inspected == inspect_audio(path)
+    assert inspected == inspect_file(path)
     with monkeypatch.context() as patched:
         patched.delattr(inspection, "decode_audio")
         assert inspect_into("store", shutil.copy(path, "copy.wav")) == inspected
@@ -199,7 +199,7 @@ def test_a_file_replaced_while_it_is_inspected_spoils_no_entry(
     music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = music / "NA.wav"
-    expected, content = inspect_audio(str(path)), path.read_bytes()
+    expected, content = inspect_file(str(path)), path.read_bytes()
     decode = inspection.decode_audio
 
     def replace_and_decode(*arguments: Any, **rest: Any) -> Any:

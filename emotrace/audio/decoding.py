@@ -99,7 +99,7 @@ def read_file(path: str | Path) -> bytes:
     Raises
     ------
     OSError
-        If this file does not exist, or it is a pipe or a device, from which reading might never
+        If the file does not exist, or is a pipe or a device, from which reading might never
         end.
     """
     mode = os.stat(path).st_mode

@@ -163,7 +163,7 @@ def find_source(path: str, key: str, *, is_folder: bool = False) -> Path:
     Raises
     ------
     EmotraceError
-        If this file does not exist or folder, or you lack permission to read it.
+        If the file or folder does not exist, or you lack permission to read it.
     """
     source = Path(path).expanduser()
     try:

@@ -63,7 +63,7 @@ class Inspection:
     note: str = ""
 
 
-def inspect_audio(path: str) -> Inspection:
+def inspect_file(path: str) -> Inspection:
     """Decode a file from beginning to end, and describe what is wrong with it, if anything."""
     content = read_content(path)
     return content if isinstance(content, Inspection) else inspect_content(path, content)

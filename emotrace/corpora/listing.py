@@ -27,7 +27,7 @@ LISTING = Path("results/corpus/listing.digest")
 class ListedFile(NamedTuple):
     """An audio file of a corpus, with its size and time stamp.
 
-    The numbers are -1 if this file does not exist or it cannot be read. They are -1 for unreadable
+    The numbers are -1 if the file does not exist or cannot be read. They are -1 for unreadable
     files because changing permissions leaves size and time stamp as they were, and for pipes
     because reading one would block.
     """

@@ -182,7 +182,7 @@ def find_spelling(path: str) -> str:
     Returns
     -------
     str
-        Path of the existing file; `path` itself if this file does not exist in any spelling.
+        Path of the existing file; `path` itself if it does not exist in any spelling.
     """
     if path.isascii() or os.path.lexists(path):
         return path

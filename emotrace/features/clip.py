@@ -92,7 +92,6 @@ def extract_clip(request: Request) -> ClipFrames:
     EmotraceError
         If the reason lies elsewhere: the file cannot be read or has changed, or a library or
         a file that the feature set needs is missing. The error names the clip.
-        than it was, or a library or a file that the feature set needs is not there.
 
     Examples
     --------

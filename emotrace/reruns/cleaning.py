@@ -25,7 +25,7 @@ FOLDERS = (r"\w+", HEX16, r"[0-9a-f]{2}")
 WEIGHTS = ".safetensors"
 """Suffix that the weights of a fit add to the name of its entry."""
 
-FILE = rf"{SHA256}({WEIGHTS})?|\.{SHA256}\.checkpoint"
+FILE = rf"{SHA256}({re.escape(WEIGHTS)})?|\.{SHA256}\.checkpoint"
 """Names of entries, weights, and checkpoints of fits; see `emotrace.training.fits`."""
 
 UNFINISHED = rf"\.({FILE})\.{UNIQUE}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def digest_code(*files: str) -> str:
     """Digest what files do, together with the modules of this project that they import.
 
-    Comments, docstrings, formatting, the texts of errors, the paths of modules, and the
-    contents of ``FACTS`` do not count, so editing only these reruns nothing. Modules that
+    Comments, docstrings, formatting, the texts of errors, log lines, the paths of modules, and
+    the contents of ``FACTS`` do not count, so editing only these reruns nothing. Modules that
     are imported by a computed name are not found; pass their files as well.
 
     Parameters
@@ -112,7 +114,7 @@ def read_constant(file: Path, name: str, *, default: Any = None) -> Any:
         if _assigns(line, name):
             try:
                 return ast.literal_eval(line.value)
-            except ValueError:
+            except (ValueError, TypeError):
                 raise EmotraceError(
                     f"{file}, line {line.lineno}: {name} is computed, and is read without running "
                     "the file",
@@ -131,22 +133,22 @@ def _digest_modules(files: Sequence[str], read: Reader) -> str:
             waiting += (file for _, imported in modules[path].imports for file in imported)
     lines = set()
     for module in modules.values():
-        if module.text or module.imports:
-            # Digest imports by their content, so that moving a module changes nothing.
-            imports = [
-                f"{names} from {[modules[file].digest for file in imported]}"
-                for names, imported in module.imports
-            ]
-            lines.add("\n".join([module.text, *sorted(imports)]))
+        # Digest imports by their content, so that moving a module changes nothing.
+        imports = [
+            f"{names} from {[modules[file].digest for file in imported]}"
+            for names, imported in module.imports
+        ]
+        if module.text:
+            lines.add("\n".join([module.text, *imports]))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]
 
 
 def _parse_file(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
         raise EmotraceError(
-            f"{path}, line {error.lineno}: is not valid Python ({error.msg})",
+            f"{path}: is not valid Python ({error})",
             hint="correct it: until then nobody can tell what depends on this file",
         ) from None
 
@@ -168,16 +170,31 @@ def _parse_module(path: Path) -> Module:
         tree.body = [line for line in tree.body if not _assigns(line, FACTS)]
     for block in _list_blocks(tree):
         block[:] = [line for line in block if not _is_inert(line)]
-    imports = []
     package = path.relative_to(ROOT).parent.parts
-    for block in _list_blocks(tree):
-        ours = {line: files for line in block if (files := _locate_imports(line, package))}
-        imports += [(_name_imported(line), files) for line, files in ours.items()]
-        block[:] = [line for line in block if line not in ours]
+    imports = [names for block in _list_blocks(tree) for names in _take_imports(block, package)]
     text = repr(_describe(_RemoveWords().visit(tree).body)) if tree.body else ""
-    names = sorted(names for names, _ in imports)
+    names = [names for names, _ in imports]
     digest = hashlib.sha256("\n".join([text, *names]).encode()).hexdigest()
     return Module(text, digest, tuple(imports))
+
+
+def _take_imports(
+    block: list[ast.stmt], package: Sequence[str]
+) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """Replace the imports of this project's modules in a block, and yield them in its order.
+
+    Neighbours are sorted by the names that they bind, because formatters sort them by the
+    paths of the modules. If two bind the same name, their order matters, and they stay.
+    """
+    rest, block[:] = list(block), []
+    for is_ours, lines in groupby(rest, lambda line: bool(_locate_imports(line, package))):
+        if not is_ours:
+            block += lines
+            continue
+        found = [(_name_imported(line), _locate_imports(line, package)) for line in lines]
+        bound = [name for names, _ in found for name in re.findall(r"(\w+)(?:,|$)", names)]
+        yield from sorted(found) if len(set(bound)) == len(bound) else found
+        block += [ast.Expr(ast.Constant(f"{len(found)} imports"))]
 
 
 _read_module = cache(_parse_module)
@@ -204,35 +221,47 @@ def _list_blocks(tree: ast.Module) -> list[list[ast.stmt]]:
 
 
 def _is_inert(line: ast.stmt) -> bool:
-    """Return whether a line is a docstring, or an import that only type checkers see."""
+    """Return whether a line is a docstring, a log line, or an import for type checkers alone."""
     if isinstance(line, ast.Expr):
-        return isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+        value = line.value
+        if isinstance(value, ast.Call):
+            return ast.unparse(value.func).startswith("logger.")
+        return isinstance(value, ast.Constant) and isinstance(value.value, str)
     type_checking = isinstance(line, ast.If) and ast.unparse(line.test) == "TYPE_CHECKING"
     return type_checking and not line.orelse
 
 
 class _RemoveWords(ast.NodeTransformer):
-    """Empty the texts inside ``raise`` and inside calls of classes whose names end in Error."""
+    """Empty the texts that are given to errors, and what settings say and allow."""
 
-    def __init__(self) -> None:
-        self.is_in_error = False
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            _empty_texts(node.exc)
+        return self.generic_visit(node)
 
-    def visit(self, node: ast.AST) -> Any:
-        is_in_error = self.is_in_error
-        self.is_in_error |= isinstance(node, ast.Raise) or _makes_error(node)
-        is_text = isinstance(node, ast.JoinedStr) or (
-            isinstance(node, ast.Constant) and isinstance(node.value, str)
-        )
-        if self.is_in_error and is_text:
-            node = ast.Constant("")
-        else:
-            self.generic_visit(node)
-        self.is_in_error = is_in_error
-        return node
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        name = ast.unparse(node.func)
+        if name.endswith("Error"):
+            _empty_texts(node)
+        if name == "setting":
+            # They check a config and describe it; the default alone can reach a result.
+            node.keywords = [word for word in node.keywords if word.arg == "default"]
+        return self.generic_visit(node)
 
 
-def _makes_error(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error")
+def _empty_texts(call: ast.Call) -> None:
+    call.args = [ast.Constant("") if _is_text(value) else value for value in call.args]
+    for word in call.keywords:
+        if word.arg == "hint" and _is_text(word.value):
+            word.value = ast.Constant("")
+
+
+def _is_text(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_text(node.left) and _is_text(node.right)
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def _locate_imports(line: ast.stmt, package: Sequence[str]) -> tuple[Path, ...]:
@@ -251,7 +280,12 @@ def _locate_imports(line: ast.stmt, package: Sequence[str]) -> tuple[Path, ...]:
 def _name_imported(line: ast.Import | ast.ImportFrom) -> str:
     """Return the names that an import binds; for `import a.b as c`, only `c`."""
     if isinstance(line, ast.Import):
-        return ", ".join(alias.asname or alias.name for alias in line.names)
+        return ", ".join(
+            alias.asname or alias.name
+            if alias.name.startswith("emotrace")
+            else f"{alias.name} as {alias.asname or alias.name}"
+            for alias in line.names
+        )
     return ", ".join(f"{alias.name} as {alias.asname or alias.name}" for alias in line.names)
 
 

@@ -115,11 +115,7 @@ class Store:
         except (FileNotFoundError, DamagedError):
             return None
         except OSError as error:
-            raise EmotraceError(
-                f"{path}: this entry of the store cannot be read ({error.strerror or error})",
-                hint="let its owner give you the right to read it, or name another folder under "
-                "store in the config",
-            ) from error
+            raise explain_unreadable(path, error) from error
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
@@ -177,6 +173,15 @@ def open_store(path: str) -> Store:
         return Store(expand_path(path).absolute(), Path.cwd())
     except ValueError as error:
         raise EmotraceError(f"store: {error}", hint="name another folder") from None
+
+
+def explain_unreadable(path: Path, error: OSError) -> EmotraceError:
+    """Make the error that says why a file of a store cannot be read."""
+    return EmotraceError(
+        f"{path}: this entry of the store cannot be read ({error.strerror or error})",
+        hint="let its owner give you the right to read it, or name another folder under store in "
+        "the config",
+    )
 
 
 @contextmanager

@@ -101,13 +101,12 @@ def train_model(options: Namespace) -> None:
 
 
 def _find_feature_set(table: Path) -> str:
-    """Return the feature set of a table; its name is part of the path under which fits are kept."""
+    """Return the name of the feature set of a table."""
     metadata = _read_schema(table).metadata or {}
     try:
         feature_set = json.loads(metadata[b"emotrace"])["name"]
     except (KeyError, TypeError, ValueError):
         feature_set = None
-    # A name that is a valid identifier cannot lead to another folder.
     if not (isinstance(feature_set, str) and feature_set.isidentifier()):
         raise EmotraceError(
             f"{table}: is not a feature table",

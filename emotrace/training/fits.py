@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotrace import TARGETS
-from emotrace.reruns.store import Store, write_file
+from emotrace.reruns.store import Store, explain_unreadable, write_file
 from emotrace.splits.folds import Fold
 from emotrace.training.fold import Fit
 from emotrace.training.sequences import Sequences
@@ -69,6 +69,8 @@ def put_fit(store: Store, entry: Path, fit: Fit) -> None:
     EmotraceError
         If the store cannot be written to.
     """
+    if get_fit(store, entry) is not None:
+        return  # Another process was faster, and its bits may differ on a GPU.
     with write_file(name_weights(entry)) as unfinished:
         # safetensors' save_file makes files that only their owner can read, whatever the umask.
         unfinished.write_bytes(fit.weights)
@@ -91,9 +93,14 @@ def get_fit(store: Store, entry: Path) -> Fit | None:
         If the fit exists but you lack permission to read it.
     """
     content = store.get(entry)
-    if content is None or not name_weights(entry).is_file():
+    if content is None:
         return None
-    weights = name_weights(entry).read_bytes()
+    try:
+        weights = name_weights(entry).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise explain_unreadable(name_weights(entry), error) from error
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if archive.read(CHECKSUM).decode() != hashlib.sha256(weights).hexdigest():
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import math
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 import torch
 
 from emotrace import TARGETS
+from emotrace.models.families import parse_model_name
 from emotrace.reruns.checksums import seal_table
 from emotrace.reruns.code import check_code
 from emotrace.reruns.digests import digest_tables
@@ -179,6 +181,8 @@ def _make_fits(
     diverged: list[str] = []
     if not missing:
         return diverged
+    # Before the first checkpoint: one of edited code would be resumed as one of planned code.
+    _check_code(recipe)
     settings = TrainingSettings(**recipe.settings)
     device = prepare_device(threads)
     fold: Fold | None = None
@@ -203,11 +207,17 @@ def _make_fits(
                 f"{recipe.name}: the GPU has too little memory ({error})",
                 hint="lower training.batch_size or gpu_slots in the config, or take a larger GPU",
             ) from None
-        check_code(recipe.code, recipe.name, *list_code(recipe.name))
         put_fit(store, planned.entry, fit)
         checkpoint.remove()
         _report(f"fit {number} of {len(missing)}", planned, fit, time.monotonic() - started)
     return diverged
+
+
+def _check_code(recipe: Recipe) -> None:
+    """Check that this process imports the code that was planned."""
+    family, _ = parse_model_name(recipe.name)
+    importlib.import_module(f"emotrace.models.{family}")
+    check_code(recipe.code, recipe.name, *list_code(recipe.name))
 
 
 def _make_fit(
