@@ -126,6 +126,7 @@ def write_audio(folder: Path, clip_ids: Sequence[str]) -> None:
 def work_alone(music: Path) -> Alone:
     """Inspect and compute each sound once, in this process."""
     from emotrace.audio.frames import FrameGrid
+    from emotrace.corpora.inspection import inspect_file
     from emotrace.features.clip import Request, extract_clip
     from emotrace.features.compilation import compile_functions
 
